@@ -1,0 +1,1 @@
+"""The study engine: spaces, sampling, rungs, studies, export. Knows Optuna, never torch."""
