@@ -1,0 +1,1 @@
+"""Convolutional networks on images, alone or in cohorts. Knows torch, never Optuna."""

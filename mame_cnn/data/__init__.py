@@ -1,0 +1,1 @@
+"""Images from a folder, or from scikit-learn, as arrays that a training run can index."""

@@ -1,0 +1,147 @@
+"""Images decoded once, into one uint8 array a split that is memory-mapped ever after.
+
+Missing and unreadable images are collected over all splits asked for and reported at once.
+"""
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+from rich.progress import Progress
+
+from mame_cnn.data import cache as store
+from mame_cnn.data.dataset import Pixels, Split, dataset_digest, image_digest, mean_and_std
+from mame_cnn.data.images import RULES_VERSION, UnreadableImageError, read_image
+from mame_cnn.data.listing import Item, Listing, some
+from mame_cnn.data.progress import bar, in_threads
+from mame_cnn.errors import UserError
+
+CHANNELS = 3
+Decoded = tuple[Pixels, str, npt.NDArray[np.int64]]  # pixels, digest, histogram [C, 256]
+
+
+def prepare(
+    listing: Listing,
+    splits: Sequence[str],
+    image_size: int,
+    cache: Path | None = None,
+    progress: bool = True,
+) -> tuple[dict[str, Split], store.Meta, Path]:
+    """Return splits as memory-mapped arrays, their record, and the folder they lie in.
+
+    The record has the digest of the splits and, over the first of them, mean and std.
+    """
+    spot = _place(listing, splits, image_size, cache)
+    n_images = sum(len(listing.splits[split]) for split in splits)
+    n_bytes = n_images * image_size**2 * CHANNELS + 2**20  # 1 MiB for headers and the record
+
+    def make(folder: Path) -> store.Meta:
+        return _decode_all(listing, splits, image_size, folder, progress)
+
+    meta = store.get(spot, n_bytes, make)
+    return {s: _open(listing, s, spot.folder) for s in splits}, meta, spot.folder
+
+
+def missing(items: Sequence[Item]) -> list[Item]:
+    """Return the items whose file does not exist."""
+    return [item for item in items if not item.path.exists()]
+
+
+def _place(
+    listing: Listing, splits: Sequence[str], image_size: int, cache: Path | None
+) -> store.Place:
+    """Return where the splits belong in the cache, by names, labels, file sizes and times."""
+    absent, files = list[str](), dict[str, list[object]]()
+    for split in splits:
+        files[split] = []
+        for item in listing.splits[split]:
+            try:
+                stat = os.stat(item.path)
+            except OSError:
+                absent.append(str(item.path.relative_to(listing.folder)))
+            else:
+                files[split].append([item.name, item.label, stat.st_size, stat.st_mtime_ns])
+    if absent:
+        n_images = sum(len(listing.splits[split]) for split in splits)
+        head = (
+            f"{listing.folder}: {len(absent):,} of {n_images:,} images "
+            f"({', '.join(splits)}) are missing; is it unpacked completely?"
+        )
+        raise UserError("\n".join([head, *listing.notes, *some(absent)]))
+    made_from = [RULES_VERSION, image_size, list(listing.classes), files]
+    root = (cache or store.cache_folder()).expanduser().resolve()
+    return store.place(root, listing.folder, image_size, "+".join(splits), made_from)
+
+
+def _decode_all(
+    listing: Listing, splits: Sequence[str], image_size: int, folder: Path, progress: bool
+) -> store.Meta:
+    """Write each split's array into the folder; raise one error for all unreadable images."""
+    digests = dict[str, list[tuple[str, int, str]]]()
+    histograms = dict[str, npt.NDArray[np.int64]]()
+    faults: list[str] = []
+    with bar(progress) as display:
+        for split in splits:
+            items = listing.splits[split]
+            results = _write_split(folder / f"{split}.npy", items, image_size, display)
+            faults += results[2]
+            histograms[split] = results[1]
+            digests[split] = [
+                (item.name, item.label, digest)
+                for item, digest in zip(items, results[0], strict=False)
+            ]
+    if faults:
+        head = f"{listing.folder}: {len(faults):,} unreadable images; mend or remove them:"
+        raise UserError("\n".join([head, *some(faults)]))
+    mean, std = mean_and_std(histograms[splits[0]])
+    return {
+        "source": str(listing.folder),
+        "image_size": image_size,
+        "rules_version": RULES_VERSION,
+        "digest": dataset_digest(listing.classes, image_size, digests),
+        "mean": mean,
+        "std": std,
+    }
+
+
+def _write_split(
+    path: Path, items: Sequence[Item], image_size: int, display: Progress
+) -> tuple[list[str], npt.NDArray[np.int64], list[str]]:
+    """Decode one split into a .npy file; return image digests, histograms and faults."""
+
+    def decode(item: Item) -> Decoded | str:
+        try:
+            pixels = read_image(item.path, image_size)
+        except UnreadableImageError as error:
+            return f"{item.path}: {error}"
+        levels = np.array(Image.fromarray(pixels).histogram()).reshape(CHANNELS, 256)
+        return pixels, image_digest(pixels), levels.astype(np.int64)
+
+    digests, faults = [], []
+    histograms = np.zeros((CHANNELS, 256), dtype=np.int64)
+    shape = (len(items), image_size, image_size, CHANNELS)
+    task = display.add_task(f"preparing {path.stem}", total=len(items))
+    # Plain writes, not a writable memory map: a full disk raises here, there it kills.
+    with path.open("wb") as file:
+        header = {"descr": "|u1", "fortran_order": False, "shape": shape}
+        np.lib.format.write_array_header_1_0(file, header)
+        for result in in_threads(decode, items):
+            display.advance(task)
+            if isinstance(result, str):
+                faults.append(result)
+            elif not faults:
+                file.write(result[0].data)
+                digests.append(result[1])
+                histograms += result[2]
+    return digests, histograms, faults
+
+
+def _open(listing: Listing, split: str, folder: Path) -> Split:
+    items = listing.splits[split]
+    images = np.load(folder / f"{split}.npy", mmap_mode="r")
+    labels = np.array([item.label for item in items], dtype=np.int64)
+    labels.setflags(write=False)
+    return Split(images, labels, tuple(item.name for item in items))

@@ -1,0 +1,130 @@
+"""What a person should know of a data set before training on it, as lines of text."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from mame_cnn.data import digits
+from mame_cnn.data.listing import SPLITS, Listing, some
+from mame_cnn.data.survey import Survey
+
+N_SIZES_SHOWN = 3
+
+
+@dataclass(frozen=True)
+class Contents:
+    """What a source lists: its classes, and for each split the images of each class."""
+
+    title: str
+    classes: tuple[str, ...]
+    counts: Mapping[str, Sequence[int]]
+    remark: str = ""
+    notes: tuple[str, ...] = ()
+
+    @property
+    def n_images(self) -> int:
+        """The number of images over all splits."""
+        return sum(sum(counts) for counts in self.counts.values())
+
+
+def folder_contents(listing: Listing) -> Contents:
+    """Return what a folder lists."""
+    counts = {split: listing.counts(split) for split in SPLITS}
+    title = f"{listing.name}: {listing.layout} in {listing.folder}"
+    return Contents(title, listing.classes, counts, listing.remark, listing.notes)
+
+
+def digit_contents() -> Contents:
+    """Return what the embedded digits list."""
+    labels = digits.original()[1]
+    indices = digits.split_indices(labels)
+    classes = tuple(str(digit) for digit in range(10))
+    counts = {
+        split: [int((labels[indices[split]] == label).sum()) for label in range(10)]
+        for split in SPLITS
+    }
+    title = "digits: scikit-learn's handwritten digits, embedded"
+    return Contents(
+        title, classes, counts, "they are enlarged to the image size when loaded", (digits.NOTE,)
+    )
+
+
+def lines(contents: Contents, survey: Survey, image_size: int, channels: int) -> Iterator[str]:
+    """Yield the summary, line by line."""
+    yield contents.title
+    yield f"{contents.n_images:,} images, {len(contents.classes)} classes"
+    yield from contents.notes
+    yield ""
+    yield from _table(contents)
+    yield ""
+    yield from (_balance(split, contents) for split in SPLITS if sum(contents.counts[split]))
+    yield _sizes(survey)
+    if contents.remark:
+        yield f"  {contents.remark}"
+    yield from _missing(contents, survey)
+    yield from _unreadable(survey)
+    yield from _duplicates(survey)
+    n_prepared = sum(contents.counts["train"]) + sum(contents.counts["val"])
+    mib = n_prepared * image_size**2 * channels / 2**20
+    yield f"prepared at {image_size} x {image_size}: {mib:,.1f} MiB for train and val"
+
+
+def _table(contents: Contents) -> Iterator[str]:
+    width = max(len(name) for name in (*contents.classes, "class"))
+    yield f"{'class':<{width}}" + "".join(f"{split:>9}" for split in SPLITS)
+    for label, name in enumerate(contents.classes):
+        cells = (contents.counts[split][label] for split in SPLITS)
+        yield f"{name:<{width}}" + "".join(f"{count:>9,}" for count in cells)
+    totals = (sum(contents.counts[split]) for split in SPLITS)
+    yield f"{'total':<{width}}" + "".join(f"{count:>9,}" for count in totals)
+
+
+def _balance(split: str, contents: Contents) -> str:
+    counts = contents.counts[split]
+    least, most = min(counts), max(counts)
+    if least == most:
+        return f"balance of {split}: {most:,} images in every class"
+    share = most / sum(counts)
+    return f"balance of {split}: {least:,} to {most:,} a class; the largest holds {share:.1%}"
+
+
+def _sizes(survey: Survey) -> str:
+    if not survey.sizes:
+        return "sizes: no readable image"
+    common = [f"{w} x {h} ({n:,})" for (w, h), n in survey.sizes.most_common(N_SIZES_SHOWN)]
+    if len(survey.sizes) > N_SIZES_SHOWN:
+        widths, heights = zip(*survey.sizes, strict=True)
+        common.append(
+            f"{len(survey.sizes) - N_SIZES_SHOWN:,} other sizes; in all "
+            f"{min(widths)} to {max(widths)} by {min(heights)} to {max(heights)}"
+        )
+    return f"sizes of {survey.sizes.total():,} readable images: {', '.join(common)}"
+
+
+def _missing(contents: Contents, survey: Survey) -> Iterator[str]:
+    if not survey.missing:
+        yield "missing: none"
+        return
+    tally = ((s, sum(split == s for split, _ in survey.missing)) for s in SPLITS)
+    by_split = ", ".join(f"{split} {count:,}" for split, count in tally)
+    first = ", ".join(name for _, name in survey.missing[:3])
+    yield f"missing: {len(survey.missing):,} of {contents.n_images:,} ({by_split}): {first}, ..."
+
+
+def _unreadable(survey: Survey) -> Iterator[str]:
+    yield f"unreadable: {len(survey.unreadable):,}" if survey.unreadable else "unreadable: none"
+    yield from some(f"{s} {name}: {fault}" for (s, name), fault in survey.unreadable.items())
+
+
+def _duplicates(survey: Survey) -> Iterator[str]:
+    across = survey.copies_across()
+    often = f"{len(across):,} times" if across else "never"
+    yield f"the same file in more than one split: {often}"
+    yield from some(_group(group) for group in across)
+    yield f"images that repeat another of their split: {survey.n_copies_within():,}"
+
+
+def _group(images: Sequence[tuple[str, str]]) -> str:
+    """Write equal images, the first of each split."""
+    first = dict(reversed(images))
+    others = f" (and {len(images) - len(first):,} more)" if len(images) > len(first) else ""
+    return " = ".join(f"{split} {first[split]}" for split in SPLITS if split in first) + others

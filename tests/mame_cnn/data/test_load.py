@@ -1,0 +1,64 @@
+from pathlib import Path
+
+import pytest
+
+from mame_cnn.data.load import find_source, load_dataset, load_test
+from mame_cnn.errors import UserError
+from tests.mame_cnn.data.conftest import Factory
+
+
+def test_a_given_source_comes_first(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("MAME_DATA", str(tmp_path))
+    assert find_source("given") == "given"
+    assert find_source(None) == str(tmp_path)
+
+
+def test_data_mame_is_tried_before_the_digits(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert find_source(None) == "digits"
+    (tmp_path / "data" / "mame" / "data_256").mkdir(parents=True)
+    assert find_source(None) == "data/mame"
+
+
+def test_a_folder_with_nothing_but_hidden_files_is_passed_over(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "data" / "mame").mkdir(parents=True)
+    (tmp_path / "data" / "mame" / ".fetch.lock").touch()
+    assert find_source(None) == "digits"
+
+
+def test_an_environment_that_names_no_folder_is_a_mistake(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MAME_DATA", "/nowhere/at/all")
+    with pytest.raises(UserError, match=r"\$MAME_DATA: /nowhere/at/all is not a folder"):
+        find_source(None)
+
+
+@pytest.mark.parametrize("image_size", [7, 1025, 0, -1])
+def test_an_image_size_out_of_range_is_refused(image_size: int) -> None:
+    with pytest.raises(UserError, match=rf"image size {image_size}: must be 8 to 1024 px"):
+        load_dataset("digits", image_size)
+    with pytest.raises(UserError, match="must be 8 to 1024"):
+        load_test("digits", image_size)
+
+
+def test_a_folder_is_prepared_at_256_px_by_default(make: Factory) -> None:
+    folder = make.mame()
+    data = load_dataset(str(folder))
+    assert data.train.images.shape == (7, 256, 256, 3)
+    assert (data.name, data.source, data.channels) == ("mame", str(folder), 3)
+
+
+def test_both_layouts_give_labels_that_fit_the_names(make: Factory) -> None:
+    data = load_dataset(str(make.mame()), 8)
+    assert [data.classes[k] for k in data.val.labels] == [
+        name.split(".")[1] for name in data.val.names
+    ]
+
+
+def test_notes_of_the_folder_reach_the_user(make: Factory) -> None:
+    data = load_dataset(str(make.class_folders({"train": {"bronze": 8, "clay": 8}})), 8)
+    assert "serve as val" in data.notes[0]

@@ -1,0 +1,147 @@
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from mame_cnn.data import contact_sheet
+from mame_cnn.data.__main__ import main
+from mame_cnn.data.layout import read_listing
+from mame_cnn.data.survey import survey_folder
+from mame_cnn.errors import exit_status
+from tests.mame_cnn.data.conftest import Factory, noise
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def summary(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
+    assert main(["summary", *arguments]) == 0
+    return capsys.readouterr().out
+
+
+def test_a_whole_folder_is_counted_by_class_and_split(
+    make: Factory, here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = summary(capsys, str(make.class_folders()))
+    table = [line.split() for line in out.splitlines()]
+    for row in (["bronze", "4", "2", "1"], ["clay", "3", "2", "2"], ["total", "7", "4", "3"]):
+        assert row in table
+    for part in (
+        "14 images, 2 classes",
+        "sizes of 14 readable images: 12 x 10 (14)",
+        "missing: none",
+        "unreadable: none",
+        "more than one split: never",
+        "balance of train: 3 to 4 a class",
+        "balance of val: 2 images in every class",
+    ):
+        assert part in out
+
+
+def test_missing_images_are_counted_and_no_mistake(
+    make: Factory, here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = make.mame()
+    for path in (folder / "data_256").glob("*.clay.*"):
+        path.unlink()
+    out = summary(capsys, str(folder))
+    assert "missing: 7 of 14 (train 3, val 2, test 2): train.clay.0.png" in out
+    assert "sizes of 7 readable images" in out
+    assert "original photographs" in out
+
+
+def test_no_image_at_all_gives_counts_and_no_sheet(
+    make: Factory, here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = make.mame()
+    shutil.rmtree(folder / "data_256")
+    out = summary(capsys, str(folder))
+    assert "missing: 14 of 14" in out
+    assert "no image folder; looked for" in out
+    assert "contact sheet: not written" in out
+    assert list(here.glob("*.png")) == []
+
+
+def test_unreadable_images_are_listed_with_their_fault(
+    make: Factory, here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = make.class_folders()
+    (folder / "train/clay/clay0.png").write_text("no image")
+    whole = here / "whole.jpg"
+    noise("a", 64, 64).save(whole)
+    (folder / "test/clay/cut.jpg").write_bytes(whole.read_bytes()[:2000])
+    out = summary(capsys, str(folder))
+    assert "unreadable: 2" in out
+    assert "train clay/clay0.png: not an image" in out
+    assert "test clay/cut.jpg: image file is truncated" in out
+
+
+def test_equal_files_in_two_splits_are_named(
+    make: Factory, here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = make.class_folders()
+    shutil.copy(folder / "train/clay/clay0.png", folder / "test/clay/copy.png")
+    shutil.copy(folder / "val/clay/clay0.png", folder / "val/bronze/copy.png")
+    out = summary(capsys, str(folder))
+    assert "more than one split: 1 times" in out
+    assert "repeat another of their split: 1\n" in out
+    assert "train clay/clay0.png = test clay/copy.png" in out
+
+
+def test_copies_are_grouped_by_content(make: Factory) -> None:
+    folder = make.class_folders()
+    for name in ("x", "y"):
+        shutil.copy(folder / "train/clay/clay0.png", folder / f"train/bronze/{name}.png")
+    survey = survey_folder(read_listing(folder))
+    assert survey.copies_across() == []
+    assert survey.n_copies_within() == 2
+
+
+def test_the_digits_have_a_summary_too(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = summary(capsys, "digits")
+    assert ["total", "1,197", "300", "300"] in [line.split() for line in out.splitlines()]
+    assert "8 x 8 (1,797)" in out
+    assert (here / "digits-contact-sheet.png").is_file()
+
+
+def test_the_room_needed_follows_the_image_size(
+    here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = summary(capsys, "digits", "--image-size", "64")
+    assert f"prepared at 64 x 64: {1497 * 64 * 64 / 2**20:.1f} MiB" in out
+
+
+def test_the_contact_sheet_shows_a_row_a_class(
+    make: Factory, here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = summary(capsys, str(make.class_folders()), "--out", "sheets/mine.png")
+    assert "contact sheet: sheets/mine.png" in out
+    with Image.open(here / "sheets" / "mine.png") as sheet:
+        step = contact_sheet.TILE_PX + contact_sheet.GAP_PX
+        assert sheet.format == "PNG"
+        assert sheet.height == 2 * step + contact_sheet.GAP_PX
+        assert sheet.width > 4 * step
+
+
+def test_tiles_lie_in_their_class_row_beside_its_name() -> None:
+    red, blue = (Image.new("RGB", (96, 96), colour) for colour in ("red", "blue"))
+    sheet = contact_sheet.draw([("one", [red, red]), ("two", [blue]), ("none", [])])
+    right = sheet.width - 2 * 100
+    assert sheet.getpixel((right + 50, 50)) == (255, 0, 0)
+    assert sheet.getpixel((right - 50 + 100, 150)) == (0, 0, 255)
+    assert sheet.getpixel((right + 150, 150)) == (255, 255, 255)
+    names = sheet.crop((0, 0, right - 10, sheet.height)).convert("L")
+    for row in range(3):
+        assert np.asarray(names)[row * 100 : row * 100 + 100].min() < 100
+
+
+def test_an_out_that_is_a_folder_is_a_mistake(
+    here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert exit_status(lambda: main(["summary", "digits", "--out", str(here)])) == 2
+    assert f"--out {here}: is a directory" in capsys.readouterr().err
