@@ -1,0 +1,55 @@
+"""What pydantic found wrong with a configuration, in the words of a person who wrote it."""
+
+import difflib
+from collections.abc import Iterator
+
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
+
+from mame_cnn.config import Config
+
+
+def describe_faults(error: ValidationError) -> list[str]:
+    """Return one line a fault: the field's path, what was got, what is allowed."""
+    lines = []
+    faults = error.errors(include_url=False)
+    for fault in faults:
+        if fault["type"] == "too_short" and _has_faults_within(fault["loc"], faults):
+            continue  # a list is short only because its faulty items were not counted
+        parts = [str(part) for part in fault["loc"]]
+        path = ".".join(parts)
+        match fault["type"]:
+            case "missing":
+                lines.append(f"{path}: missing")
+            case "extra_forbidden":
+                nearest = difflib.get_close_matches(parts[-1], set(_field_names(Config)), n=1)
+                hint = f"; did you mean {nearest[0]}?" if nearest else ""
+                lines.append(f"{path}: no such field{hint}")
+            case _:
+                reason = fault["msg"].removeprefix("Value error, ")
+                reason = reason[0].lower() + reason[1:]
+                got = "" if isinstance(fault["input"], dict) else f", got {fault['input']!r}"
+                where = f"{path}: " if path else ""
+                lines.append(f"{where}{reason}{got}")
+    return lines
+
+
+def _has_faults_within(place: tuple[int | str, ...], faults: list[ErrorDetails]) -> bool:
+    return any(
+        fault["loc"][: len(place)] == place and len(fault["loc"]) > len(place) for fault in faults
+    )
+
+
+def _field_names(model: type[BaseModel]) -> Iterator[str]:
+    """Yield the field names of a model and of every model below it."""
+    yield from model.model_fields
+    for field in model.model_fields.values():
+        for inner in _models_in(field.annotation):
+            yield from _field_names(inner)
+
+
+def _models_in(annotation: object) -> Iterator[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield annotation
+    for argument in getattr(annotation, "__args__", ()):
+        yield from _models_in(argument)

@@ -1,0 +1,69 @@
+"""Training of one configuration to its end, keeping the weights of its best epoch."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from mame_cnn.cohort import Cohort
+from mame_cnn.config import Config
+from mame_cnn.device_data import DeviceData
+from mame_cnn.errors import UserError
+from mame_cnn.network import infeasible
+from mame_cnn.progress import EpochResult
+
+
+@dataclass(frozen=True)
+class FinalTraining:
+    """What training to the end left."""
+
+    history: tuple[EpochResult, ...]
+    best: EpochResult
+    """The earliest epoch with the highest validation accuracy."""
+    state: dict[str, Tensor]
+    """Weights and statistics after the best epoch, on the CPU, in torch.nn's plain shapes."""
+    val_probs: npt.NDArray[np.float32]
+    """[N, K], of the best epoch's weights."""
+    stopped_because: str
+
+
+def train_to_the_end(
+    config: Config, data: DeviceData, on_epoch: Callable[[EpochResult], None]
+) -> FinalTraining:
+    """Train until the budget is spent, validation stops improving, or the loss diverges.
+
+    Raises `UserError` if the configuration does not fit the data, or diverges at once.
+    """
+    if reason := infeasible(config.network, data.image_size):
+        raise UserError(reason)
+    cohort = Cohort([config], [0], data)
+    history: list[EpochResult] = []
+    state: dict[str, Tensor] = {}
+    while not history or not (history[-1].is_finished or history[-1].failure):
+        [result] = cohort.train_epoch()
+        history.append(result)
+        on_epoch(result)
+        if result.is_best and result.failure is None:
+            state = {n: t.cpu() for n, t in cohort.network.member_state(0).items()}
+    if not state:
+        raise UserError(f"training failed: {history[-1].failure}; lower the learning rate")
+    cohort.network.load_member_state(0, state)
+    probs = torch.softmax(cohort.logits(data.val)[0], dim=-1)
+    return FinalTraining(
+        history=tuple(history),
+        best=history[cohort.progress[0].best_epoch - 1],
+        state=state,
+        val_probs=probs.to("cpu", torch.float32).numpy(),
+        stopped_because=_reason(history[-1], config),
+    )
+
+
+def _reason(last: EpochResult, config: Config) -> str:
+    if last.failure:
+        return last.failure
+    if last.epoch == config.training.epochs:
+        return f"all {last.epoch} epochs done"
+    return f"no progress in validation for {config.training.patience_epochs} epochs"

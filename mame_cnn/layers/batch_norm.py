@@ -1,0 +1,44 @@
+"""Batch normalisation for T members: channels are independent, so one plain call serves all."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+EPSILON = 1e-5  # torch.nn.BatchNorm2d's default, as is the momentum
+MOMENTUM = 0.1
+
+
+class CohortBatchNorm2d(nn.Module):
+    """Normalises each channel of [N, T*C, H, W] over the batch (Ioffe & Szegedy 2015)."""
+
+    running_mean: Tensor  # [T, C]
+    running_var: Tensor  # [T, C]
+
+    def __init__(self, n_members: int, channels: int):
+        super().__init__()
+        self.weight = nn.Parameter(torch.empty(n_members, channels))  # [T, C]
+        self.bias = nn.Parameter(torch.empty(n_members, channels))  # [T, C]
+        self.register_buffer("running_mean", torch.empty(n_members, channels))
+        self.register_buffer("running_var", torch.empty(n_members, channels))
+
+    def initialise(self, generators: Sequence[torch.Generator]) -> None:
+        """Start as the identity on standardised inputs; draws nothing."""
+        nn.init.ones_(self.weight)
+        nn.init.zeros_(self.bias)
+        self.running_mean.zero_()
+        self.running_var.fill_(1)
+
+    def forward(self, maps: Tensor) -> Tensor:
+        """Return the normalised maps; in training, move the running statistics."""
+        return F.batch_norm(
+            maps,
+            self.running_mean.view(-1),
+            self.running_var.view(-1),
+            self.weight.flatten(),
+            self.bias.flatten(),
+            training=self.training,
+            momentum=MOMENTUM,
+            eps=EPSILON,
+        )

@@ -1,0 +1,164 @@
+"""`python -m mame_cnn.train CONFIG.toml`: train one configuration to the end."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from mame_cnn.config import Config
+from mame_cnn.config_file import read_config
+from mame_cnn.data.dataset import Dataset
+from mame_cnn.data.load import load_dataset
+from mame_cnn.device import choose_device
+from mame_cnn.device_data import DeviceData, to_device
+from mame_cnn.environment import environment
+from mame_cnn.errors import exit_status
+from mame_cnn.final_training import FinalTraining, train_to_the_end
+from mame_cnn.progress import EpochResult
+from mame_cnn.run_folder import check_is_free, next_run_folder, write_run_folder
+from mame_cnn.seeds import derive_seed
+
+EXAMPLES = """\
+examples:
+  python -m mame_cnn.train studies/regularization/best.toml
+  python -m mame_cnn.train studies/regularization/best.toml --epochs 100 --seeds 3
+  python -m mame_cnn.train studies/regularization/best.toml --data ~/mame --device cuda
+"""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command; return its exit status."""
+    options = _parser().parse_args(argv)
+    config, provenance = read_config(options.config)
+    if options.out:
+        check_is_free(options.out)
+    device = choose_device(options.device)
+    source = options.data or config.data.source
+    dataset = load_dataset(source, config.data.image_size, progress=not options.quiet)
+    console = Console(quiet=options.quiet, highlight=False, soft_wrap=True)
+    for note in dataset.notes:
+        console.print(note, markup=False)
+    _warn_of_other_data(provenance, dataset, console)
+    config = _with_options(config, dataset.source, options.epochs)
+    data = to_device(dataset, device)
+    provenance = provenance | {
+        "data_digest": dataset.digest,
+        "environment": environment(device),
+    }
+    for number in range(options.seeds):
+        seeded = _with_seed(config, number)
+        training = _train(seeded, data, console)
+        folder = _folder(options, number)
+        write_run_folder(folder, seeded, training, dataset, provenance)
+        _summarise(training, provenance, folder, console)
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m mame_cnn.train",
+        description="Train one configuration to the end and keep its best epoch.",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("config", type=Path, metavar="CONFIG.toml")
+    parser.add_argument("--data", metavar="DIR|digits", help="default: what the file names")
+    parser.add_argument("--epochs", type=_positive, help="default: what the file says")
+    parser.add_argument("--seeds", type=_positive, default=1, metavar="K", help="train K times")
+    parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:1")
+    parser.add_argument(
+        "--out", type=Path, metavar="DIR", help="default: runs/NAME-01 beside the file"
+    )
+    parser.add_argument("--quiet", action="store_true", help="print errors only")
+    return parser
+
+
+def _positive(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"must be at least 1, got {number}")
+    return number
+
+
+def _with_options(config: Config, source: str, epochs: int | None) -> Config:
+    """Return the configuration with what the command line says of it."""
+    content = config.model_dump(mode="json")
+    content["data"]["source"] = source
+    if epochs is not None:
+        content["training"]["epochs"] = epochs
+    return Config.model_validate(content)
+
+
+def _with_seed(config: Config, number: int) -> Config:
+    """Return the configuration as it is first, then with derived seeds."""
+    seed = config.seed if number == 0 else derive_seed(config.seed, "repetition", number)
+    return config.model_copy(update={"seed": seed})
+
+
+def _folder(options: argparse.Namespace, number: int) -> Path:
+    config: Path = options.config
+    if options.out is None:
+        return next_run_folder(config.parent / "runs", config.stem)
+    out: Path = options.out
+    return out if options.seeds == 1 else out / f"seed-{number + 1:02d}"
+
+
+def _warn_of_other_data(provenance: dict[str, Any], dataset: Dataset, console: Console) -> None:
+    searched = provenance.get("data_digest")
+    if searched not in (None, dataset.digest):
+        console.print(
+            f"note: this configuration was found on data {searched}; "
+            f"it is trained here on data {dataset.digest}",
+            markup=False,
+        )
+
+
+def _train(config: Config, data: DeviceData, console: Console) -> FinalTraining:
+    """Train with a progress bar on a terminal and a line an epoch elsewhere."""
+    epochs = config.training.epochs
+    progress = Progress(
+        TextColumn("epoch"),
+        MofNCompleteColumn(),
+        BarColumn(),
+        TextColumn("{task.description}"),
+        TimeRemainingColumn(),
+        console=console,
+        disable=not console.is_terminal,
+    )
+    with progress:
+        task = progress.add_task("", total=epochs)
+        best = 0.0
+
+        def show(result: EpochResult) -> None:
+            nonlocal best
+            best = max(best, result.val_accuracy)
+            line = (
+                f"train {result.train_accuracy:6.1%}  val {result.val_accuracy:6.1%}  "
+                f"best {best:6.1%}  {result.images_per_s:,.0f} images/s"
+            )
+            progress.update(task, advance=1, description=line)
+            if not console.is_terminal:
+                console.print(f"epoch {result.epoch}/{epochs}  {line}")
+
+        return train_to_the_end(config, data, show)
+
+
+def _summarise(
+    training: FinalTraining, provenance: dict[str, Any], folder: Path, console: Console
+) -> None:
+    best = training.best
+    console.print(f"{training.stopped_because}; best epoch {best.epoch}")
+    console.print(f"validation accuracy {best.val_accuracy:.1%}, loss {best.val_loss:.3f}")
+    searched = provenance.get("value")
+    if isinstance(searched, float):
+        gap = 100 * (best.val_accuracy - searched)
+        console.print(f"in the search it had {searched:.1%}: a gap of {gap:+.1f} points")
+    console.print(f"written to {folder}", markup=False)
+
+
+if __name__ == "__main__":
+    sys.exit(exit_status(main))

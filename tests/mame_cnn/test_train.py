@@ -1,0 +1,180 @@
+"""The command that trains one configuration, on digits at toy size."""
+
+import csv
+import json
+import shutil
+import tomllib
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from safetensors import safe_open
+from safetensors.torch import load_file
+from sklearn.metrics import accuracy_score, confusion_matrix, f1_score
+
+from mame_cnn.cohort import Cohort
+from mame_cnn.config_file import read_config, write_config
+from mame_cnn.data.load import load_dataset
+from mame_cnn.device_data import to_device
+from mame_cnn.errors import UserError
+from mame_cnn.parameters import Value, config_from_params
+from mame_cnn.train import main
+
+SMALL: dict[str, Value] = {
+    "depth": 2,
+    "width": 4,
+    "pool_size": 4,
+    "dense_width": 16,
+    "batch_size": 64,
+    "lr": 0.01,
+}
+
+
+def write(path: Path, *, epochs: int = 3, **params: Value) -> Path:
+    config = config_from_params(
+        {**SMALL, **params}, source="digits", image_size=32, epochs=epochs, seed=1, data_seed=0
+    )
+    write_config(path, config, {"study": "toy", "value": 0.5, "data_digest": "0123456789ab"})
+    return path
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("train")
+    config = write(folder / "best.toml", epochs=4)
+    assert main([str(config), "--quiet", "--device", "cpu"]) == 0
+    return folder / "runs" / "best-01"
+
+
+def test_a_run_leaves_all_that_it_promises(run: Path) -> None:
+    assert sorted(path.name for path in run.iterdir()) == [
+        "classification_report.csv",
+        "config.toml",
+        "confusion_matrix.csv",
+        "metrics.csv",
+        "val_probabilities.csv",
+        "weights.safetensors",
+    ]
+
+
+def test_the_weights_are_those_of_the_best_epoch(run: Path) -> None:
+    metrics = pd.read_csv(run / "metrics.csv")
+    assert list(metrics["epoch"]) == [1, 2, 3, 4]
+    config, _ = read_config(run / "config.toml")
+    data = to_device(load_dataset("digits"), torch.device("cpu"))
+    cohort = Cohort([config], [0], data)
+    cohort.network.load_member_state(0, load_file(run / "weights.safetensors"))
+    predicted = cohort.logits(data.val)[0].argmax(-1)
+    accuracy = (predicted == data.val.labels).double().mean().item()
+    assert accuracy == pytest.approx(metrics["val_accuracy"].max(), abs=1e-9)
+
+
+def test_probabilities_report_and_confusions_agree_with_scikit_learn(run: Path) -> None:
+    probabilities = pd.read_csv(run / "val_probabilities.csv", dtype={"label": str})
+    classes = list(probabilities.columns[2:])
+    probs = probabilities[classes].to_numpy()
+    predicted = [classes[k] for k in probs.argmax(1)]
+    labels = list(probabilities["label"])
+    assert probs.sum(1) == pytest.approx(np.ones(len(probs)), abs=1e-5)
+    best = pd.read_csv(run / "metrics.csv")["val_accuracy"].max()
+    assert accuracy_score(labels, predicted) == pytest.approx(best, abs=1e-9)
+    report = pd.read_csv(run / "classification_report.csv", index_col="class")
+    macro = f1_score(labels, predicted, average="macro", zero_division=0)
+    assert report.loc["macro avg", "f1-score"] == pytest.approx(macro)
+    confusions = pd.read_csv(run / "confusion_matrix.csv", index_col="true")
+    assert (confusions.to_numpy() == confusion_matrix(labels, predicted, labels=classes)).all()
+
+
+def test_the_weights_file_says_what_it_needs_to_be_used(run: Path) -> None:
+    dataset = load_dataset("digits")
+    with safe_open(run / "weights.safetensors", framework="pt") as weights:
+        identity = {name: json.loads(value) for name, value in weights.metadata().items()}
+    assert identity["classes"] == list(dataset.classes)
+    assert identity["mean"] == pytest.approx(dataset.mean)
+    assert identity["data_digest"] == dataset.digest
+
+
+def test_the_run_keeps_where_its_configuration_came_from(run: Path) -> None:
+    provenance = tomllib.loads((run / "config.toml").read_text())["provenance"]
+    assert provenance["study"] == "toy"
+    assert provenance["data_digest"] == load_dataset("digits").digest
+    assert provenance["environment"]["torch"] == torch.__version__
+
+
+def test_the_same_command_again_writes_beside_and_gives_the_same_numbers(run: Path) -> None:
+    folder = run.parents[1]
+    assert main([str(folder / "best.toml"), "--quiet", "--device", "cpu"]) == 0
+    again = run.with_name("best-02")
+    figures = ["train_loss", "val_loss", "val_accuracy"]
+    first, second = (pd.read_csv(path / "metrics.csv")[figures] for path in (run, again))
+    pd.testing.assert_frame_equal(first, second, check_exact=True)
+    shutil.rmtree(again)
+
+
+def test_data_other_than_the_search_had_are_said(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = write(tmp_path / "best.toml", epochs=1)
+    assert main([str(config), "--device", "cpu", "--out", str(tmp_path / "out")]) == 0
+    printed = capsys.readouterr().out
+    assert "found on data 0123456789ab" in printed
+    assert "in the search it had 50.0%" in printed
+
+
+def test_several_seeds_train_different_networks(tmp_path: Path) -> None:
+    config = write(tmp_path / "best.toml", epochs=1)
+    out = tmp_path / "out"
+    command = [str(config), "--seeds", "2", "--quiet", "--device", "cpu", "--out", str(out)]
+    assert main(command) == 0
+    first, second = (read_config(out / f"seed-0{n}" / "config.toml")[0] for n in (1, 2))
+    assert first.seed != second.seed
+    assert first.model_copy(update={"seed": 0}) == second.model_copy(update={"seed": 0})
+
+
+def test_early_stopping_ends_before_the_budget(tmp_path: Path) -> None:
+    # A learning rate at which nothing is learnt: no progress after the first epochs.
+    config = write(
+        tmp_path / "flat.toml", epochs=30, lr=1e-12, patience_epochs=2, batch_norm="none"
+    )
+    out = tmp_path / "out"
+    assert main([str(config), "--quiet", "--device", "cpu", "--out", str(out)]) == 0
+    with (out / "metrics.csv").open() as file:
+        assert len(list(csv.DictReader(file))) < 30
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (["--device", "tpu"], "--device tpu"),
+        (["--device", "cuda:99"], "CUDA devices"),
+        (["--data", "no/such/folder"], "no/such/folder"),
+    ],
+)
+def test_mistakes_are_said_before_anything_is_written(
+    tmp_path: Path, arguments: list[str], expected: str
+) -> None:
+    config = write(tmp_path / "best.toml")
+    with pytest.raises(UserError, match=expected):
+        main([str(config), *arguments])
+    assert list(tmp_path.iterdir()) == [config]
+
+
+def test_a_folder_with_something_in_it_is_not_overwritten(tmp_path: Path) -> None:
+    config = write(tmp_path / "best.toml")
+    with pytest.raises(UserError, match="nothing is overwritten"):
+        main([str(config), "--out", str(tmp_path)])
+
+
+def test_divergence_from_the_first_epoch_is_said(tmp_path: Path) -> None:
+    config = write(tmp_path / "wild.toml", optimizer="sgd", lr=1e30)
+    with pytest.raises(UserError, match="lower the learning rate"):
+        main([str(config), "--quiet", "--device", "cpu"])
+    assert not (tmp_path / "runs").exists()
+
+
+def test_no_epochs_is_a_mistake(tmp_path: Path) -> None:
+    with pytest.raises(SystemExit) as exited:
+        main([str(write(tmp_path / "best.toml")), "--epochs", "0"])
+    assert exited.value.code == 2

@@ -1,0 +1,113 @@
+from dataclasses import dataclass, field
+
+import numpy as np
+import pytest
+import torch
+
+from mame_cnn.data.load import load_dataset
+from mame_cnn.device_data import to_device
+from mame_cnn.parameters import Value
+from mame_cnn.trainer import ImageTrainer
+
+
+@dataclass(frozen=True)
+class TestMember:
+    __test__ = False
+    key: int
+    params: dict[str, Value] = field(default_factory=dict)
+    seed: int = 0
+
+
+SMALL: dict[str, Value] = {
+    "depth": 2,
+    "width": 4,
+    "dense_width": 8,
+    "batch_size": 64,
+    "pool_size": 4,
+}
+
+
+@pytest.fixture(scope="module")
+def trainer() -> ImageTrainer:
+    return ImageTrainer(load_dataset("digits"), epochs=2, data_seed=0, device=torch.device("cpu"))
+
+
+def test_records_count_epochs_and_end_with_the_budget(trainer: ImageTrainer) -> None:
+    cohort = trainer.open([TestMember(7, SMALL)])
+    first, second = cohort.train_epoch()[0], cohort.train_epoch()[0]
+    assert (first.key, first.epoch, first.is_finished, first.failure) == (7, 1, False, None)
+    assert (second.epoch, second.is_finished) == (2, True)
+    assert 0 <= second.value <= 1
+    assert second.images_per_s > 0
+    assert set(second.metrics) >= {"train_loss", "train_accuracy", "val_loss", "lr"}
+
+
+def test_the_value_is_the_share_of_validation_images_classified_right(
+    trainer: ImageTrainer,
+) -> None:
+    dataset = load_dataset("digits")
+    cohort = trainer.open([TestMember(0, SMALL)])
+    [record] = cohort.train_epoch()
+    predicted = cohort.logits(cohort.data.val)[0].argmax(-1).numpy()
+    assert record.value == np.mean(predicted == dataset.val.labels)
+
+
+def test_the_same_member_gives_the_same_records_and_another_seed_others(
+    trainer: ImageTrainer,
+) -> None:
+    losses = [
+        trainer.open([TestMember(0, SMALL, seed)]).train_epoch()[0].metrics["train_loss"]
+        for seed in (1, 1, 2)
+    ]
+    assert losses[0] == losses[1]
+    assert losses[0] != losses[2]
+
+
+def test_what_pooling_makes_impossible_is_infeasible_with_its_reason(
+    trainer: ImageTrainer,
+) -> None:
+    assert trainer.infeasible(SMALL) is None
+    reason = trainer.infeasible({**SMALL, "depth": 3})
+    assert reason is not None
+    assert "pool_size_3 = 4" in reason
+    assert "lr" in (trainer.infeasible({**SMALL, "lr": -1.0}) or "")
+
+
+def test_a_loss_that_is_not_finite_is_a_failure(trainer: ImageTrainer) -> None:
+    cohort = trainer.open([TestMember(0, {**SMALL, "optimizer": "sgd", "lr": 1e30})])
+    [record] = cohort.train_epoch()
+    assert record.failure is not None
+    assert "epoch 1" in record.failure
+
+
+def test_another_members_failure_leaves_a_member_alone(trainer: ImageTrainer) -> None:
+    sgd: dict[str, Value] = {**SMALL, "optimizer": "sgd", "lr": 0.01}
+    alone = trainer.open([TestMember(0, sgd, 5)]).train_epoch()[0]
+    members = [TestMember(0, sgd, 5), TestMember(1, {**sgd, "lr": 1e30}, 6)]
+    beside_a_failure = trainer.open(members).train_epoch()[0]
+    assert beside_a_failure.failure is None
+    assert beside_a_failure.value == pytest.approx(alone.value, abs=0.02)  # float32 drifts
+
+
+def test_data_on_the_device_are_standardised_by_the_training_images() -> None:
+    data = to_device(load_dataset("digits"), torch.device("cpu"), torch.float64)
+    images = data.normalise(data.train.images)
+    assert images.shape == (1197, 1, 32, 32)
+    assert images.mean().item() == pytest.approx(0, abs=1e-6)
+    assert images.std(correction=0).item() == pytest.approx(1, abs=1e-6)
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+def test_a_gpu_starts_from_the_same_network_and_comes_to_a_similar_accuracy() -> None:
+    dataset = load_dataset("digits")
+    results = []
+    for name in ("cpu", "cuda"):
+        device = torch.device(name)
+        trainer = ImageTrainer(dataset, epochs=3, data_seed=0, device=device)
+        cohort = trainer.open([TestMember(0, {**SMALL, "drop_rate": 0.1})])
+        start = {n: t.cpu() for n, t in cohort.network.member_state(0).items()}
+        results.append((start, [cohort.train_epoch()[0] for _ in range(3)][-1].value))
+    (cpu_start, cpu_value), (gpu_start, gpu_value) = results
+    torch.testing.assert_close(cpu_start, gpu_start, rtol=0, atol=0)
+    assert gpu_value == pytest.approx(cpu_value, abs=0.1)
