@@ -1,0 +1,220 @@
+"""What a search shows while it runs: a live table, plain lines, or nothing.
+
+All three answer the same calls. A live table needs a terminal; where there is none, a line for
+each trial that ended goes out at once, so that a log can be followed.
+"""
+
+import sys
+from typing import Protocol, TextIO
+
+from rich import box
+from rich.console import Console, Group
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from search.progress import Progress, duration, percent
+from search.trainer import Record
+from search.trials import Tally
+
+
+class Display(Protocol):
+    """What the engine tells while it runs."""
+
+    def opened(self, standing: Tally) -> None:
+        """Tell how the study stands before the first trial of this run."""
+
+    def said(self, line: str) -> None:
+        """Tell something beside the trials."""
+
+    def started(self, number: int) -> None:
+        """Tell that a trial begins."""
+
+    def trained(self, record: Record) -> None:
+        """Tell what a trial did in an epoch."""
+
+    def ended(self, number: int, how: str, standing: Tally) -> None:
+        """Tell that a trial has ended, and how the study stands now."""
+
+    def closed(self) -> None:
+        """Tell that nothing more comes."""
+
+
+def make_display(
+    study_name: str,
+    total: int,
+    epochs: int,
+    *,
+    is_quiet: bool = False,
+    stream: TextIO | None = None,
+) -> Display:
+    """Return the display that fits: none if quiet, live on a terminal, lines elsewhere."""
+    stream = sys.stdout if stream is None else stream
+    if is_quiet:
+        return QuietDisplay()
+    console = Console(file=stream, highlight=False, markup=False, emoji=False)
+    if console.is_terminal and not console.is_dumb_terminal:
+        return LiveDisplay(Progress(study_name, total, epochs), console)
+    return LineDisplay(Progress(study_name, total, epochs), stream)
+
+
+class QuietDisplay:
+    """Shows nothing but what must be known."""
+
+    def opened(self, standing: Tally) -> None:
+        """Show nothing."""
+
+    def said(self, line: str) -> None:
+        """Show nothing."""
+
+    def started(self, number: int) -> None:
+        """Show nothing."""
+
+    def trained(self, record: Record) -> None:
+        """Show nothing."""
+
+    def ended(self, number: int, how: str, standing: Tally) -> None:
+        """Show nothing."""
+
+    def closed(self) -> None:
+        """Show nothing."""
+
+
+class LineDisplay:
+    """Writes one line for each trial that ended."""
+
+    def __init__(self, progress: Progress, stream: TextIO) -> None:
+        self._progress = progress
+        self._stream = stream
+
+    def opened(self, standing: Tally) -> None:
+        """Write how the study stands."""
+        self._progress.opened(standing)
+        name, total = self._progress.study_name, self._progress.total
+        self.said(
+            f"study {name}: {standing.n_ended} of {total} trials, best {self._progress.best()}"
+        )
+
+    def said(self, line: str) -> None:
+        """Write the line."""
+        print(line, file=self._stream, flush=True)
+
+    def started(self, number: int) -> None:
+        """Remember the trial."""
+        self._progress.started(number)
+
+    def trained(self, record: Record) -> None:
+        """Remember the epoch."""
+        self._progress.trained(record)
+
+    def ended(self, number: int, how: str, standing: Tally) -> None:
+        """Write the trial's line."""
+        self._progress.ended(number, how, standing)
+        row, epochs = self._progress.row(number), self._progress.epochs
+        self.said(
+            f"trial {number:>3}  epoch {row.epoch:>{len(str(epochs))}}/{epochs}  "
+            f"{percent(row.best):>5} %  {row.images_per_s:>7,.0f} images/s  "
+            f"{standing.n_ended:>3}/{self._progress.total}  best {self._progress.best()}  "
+            f"{duration(self._progress.left_s())} left  {how}"
+        )
+
+    def closed(self) -> None:
+        """Write nothing more."""
+
+
+class LiveDisplay:
+    """Keeps a table of the last trials under a header with the study's progress."""
+
+    def __init__(self, progress: Progress, console: Console) -> None:
+        self._progress = progress
+        self._console = console
+        self._live = Live(
+            get_renderable=self._render, console=console, auto_refresh=False, transient=False
+        )
+
+    def opened(self, standing: Tally) -> None:
+        """Show the table."""
+        self._progress.opened(standing)
+        self._live.start(refresh=True)
+
+    def said(self, line: str) -> None:
+        """Show the line above the table."""
+        self._console.print(Text(line))
+
+    def started(self, number: int) -> None:
+        """Add a row."""
+        self._progress.started(number)
+        self._live.refresh()
+
+    def trained(self, record: Record) -> None:
+        """Fill the row."""
+        self._progress.trained(record)
+        self._live.refresh()
+
+    def ended(self, number: int, how: str, standing: Tally) -> None:
+        """Close the row."""
+        self._progress.ended(number, how, standing)
+        self._live.refresh()
+
+    def closed(self) -> None:
+        """Leave the table as it is."""
+        self._live.stop()
+
+    def _render(self) -> Group:
+        return Group(_header(self._progress), _summary(self._progress), _table(self._progress))
+
+
+def _header(progress: Progress) -> Table:
+    """One line: the study, how far it is, a bar, and the time left."""
+    n_ended = progress.standing.n_ended
+    header = Table.grid(padding=(0, 2, 0, 0), expand=True)
+    header.add_column(no_wrap=True, overflow="ellipsis")
+    header.add_column(no_wrap=True)
+    header.add_column(ratio=1)
+    header.add_column(no_wrap=True, justify="right")
+    header.add_row(
+        Text(progress.study_name, style="bold cyan"),
+        Text(f"{n_ended}/{progress.total} trials", style="bold"),
+        ProgressBar(total=progress.total, completed=min(n_ended, progress.total)),
+        Text(f"{duration(progress.left_s())} left"),
+    )
+    return header
+
+
+def _summary(progress: Progress) -> Text:
+    """One line: the best trial, and what became of the others."""
+    standing = progress.standing
+    failed = f", {standing.n_failed} failed" if standing.n_failed else ""
+    return Text.assemble(
+        ("best ", "dim"),
+        (progress.best(), "bold green"),
+        (f"   {standing.n_complete} complete, {standing.n_pruned} pruned{failed}", "dim"),
+        no_wrap=True,
+        overflow="ellipsis",
+    )
+
+
+def _table(progress: Progress) -> Table:
+    table = Table(
+        box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, header_style="dim", expand=True
+    )
+    for column in ("trial", "epoch", "accuracy %", "best %", "images/s"):
+        table.add_column(column, justify="right", no_wrap=True)
+    table.add_column("state", overflow="ellipsis", no_wrap=True, ratio=1)
+    best = progress.standing.best
+    for row in progress.rows:
+        is_best = best is not None and row.number == best.number
+        table.add_row(
+            str(row.number),
+            f"{row.epoch}/{progress.epochs}",
+            percent(row.value),
+            percent(row.best),
+            f"{row.images_per_s:,.0f}" if row.images_per_s else "-",
+            "best so far" if is_best else row.how,
+            style="bold green" if is_best else _STYLES.get(row.how.partition(":")[0], ""),
+        )
+    return table
+
+
+_STYLES = {"training": "", "complete": "", "pruned": "dim", "failed": "red", "stopped": "yellow"}

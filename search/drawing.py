@@ -1,0 +1,146 @@
+"""Drawing trials that can be trained: a sampler around any of Optuna's.
+
+Optuna draws parameter by parameter while a trial runs, so a combination that cannot be trained
+shows too late. Here the whole conditional draw is made, judged and repeated if need be before
+the trial gets its first value: infeasible combinations never become trials.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from optuna.distributions import BaseDistribution
+from optuna.samplers import BaseSampler, RandomSampler
+from optuna.study import Study
+from optuna.trial import FrozenTrial, TrialState
+
+from search.distributions import distributions, tidy
+from search.errors import UserError
+from search.parameters import Parameter, Value
+from search.seeds import derive
+from search.space import Space
+
+Infeasible = Callable[[Mapping[str, Value]], str | None]
+"""Says why parameters (fixed ones included) cannot be trained, or None."""
+
+_N_UNIFORM_DRAWS = 2000
+"""Finds a feasible share of 1 in 400 with 99 % certainty: 1 - (1 - 1/400)**2000 = 0.993."""
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How to make one of Optuna's samplers, and how to draw with it."""
+
+    make: Callable[[int], BaseSampler]
+    """Makes the sampler from a seed."""
+    n_draws: int
+    """Draws before infeasible ones are given up for uniform ones."""
+    joint: tuple[str, ...] | None = None
+    """Names drawn jointly; None leaves it to the sampler to infer them from the trials."""
+
+
+class FeasibleSampler(BaseSampler):
+    """Draws complete, feasible trials of a space with a base sampler made anew for each trial.
+
+    The base sampler's seed depends on the study's seed and the trial's number alone, so a study
+    continues in a new process as if it had never stopped.
+    """
+
+    tries_baselines = True
+    """Known good trials come first."""
+
+    def __init__(self, recipe: Recipe, space: Space, infeasible: Infeasible, seed: int) -> None:
+        self._recipe = recipe
+        self._space = space
+        self._infeasible = infeasible
+        self._seed = seed
+        self._distributions = distributions(space)
+        self._base: BaseSampler = RandomSampler(seed)
+
+    def is_exhausted(self, study: Study) -> bool:
+        """Tell whether there is nothing left to draw; never, for a sampler that may repeat."""
+        return False
+
+    def before_trial(self, study: Study, trial: FrozenTrial) -> None:
+        """Make the base sampler of this trial."""
+        self._base = self._recipe.make(derive(self._seed, "sampler", trial.number))
+        self._base.before_trial(study, trial)
+
+    def infer_relative_search_space(
+        self, study: Study, trial: FrozenTrial
+    ) -> dict[str, BaseDistribution]:
+        """Return the whole space: every value is drawn in `sample_relative`."""
+        return dict(self._distributions)
+
+    def sample_relative(
+        self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
+    ) -> dict[str, Any]:
+        """Draw until a combination can be trained, and return its active parameters."""
+        given: Mapping[str, Value] = trial.system_attrs.get("fixed_params", {})
+        reason: str | None = None
+        uniform = RandomSampler(derive(self._seed, "uniform", trial.number))
+        joint = self._joint(study, trial)
+        for attempt in range(self._recipe.n_draws + _N_UNIFORM_DRAWS):
+            if attempt < self._recipe.n_draws:
+                base, together = self._base, self._base.sample_relative(study, trial, joint)
+            else:
+                base, together = uniform, {}
+            params = self._walk(study, trial, base, {**together, **given})
+            reason = self._infeasible({**self._space.fixed, **params})
+            if reason is None:
+                return params
+        raise UserError(
+            f"{self._space.title}: no trainable combination among "
+            f"{self._recipe.n_draws + _N_UNIFORM_DRAWS} draws; the last one: {reason}"
+        )
+
+    def sample_independent(
+        self,
+        study: Study,
+        trial: FrozenTrial,
+        param_name: str,
+        param_distribution: BaseDistribution,
+    ) -> Any:
+        """Draw one value with the base sampler."""
+        return self._base.sample_independent(study, trial, param_name, param_distribution)
+
+    def after_trial(
+        self,
+        study: Study,
+        trial: FrozenTrial,
+        state: TrialState,
+        values: Sequence[float] | None,
+    ) -> None:
+        """Tell the base sampler."""
+        self._base.after_trial(study, trial, state, values)
+
+    def reseed_rng(self) -> None:
+        """Reseed the base sampler; each trial has a seed of its own anyway."""
+        self._base.reseed_rng()
+
+    def _joint(self, study: Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
+        if self._recipe.joint is None:
+            return self._base.infer_relative_search_space(study, trial)
+        return {name: self._distributions[name] for name in self._recipe.joint}
+
+    def _walk(
+        self,
+        study: Study,
+        trial: FrozenTrial,
+        base: BaseSampler,
+        drawn: Mapping[str, Any],
+    ) -> dict[str, Value]:
+        """Draw what is active, in order, parents first; `drawn` holds what is known already."""
+
+        def choose(parameter: Parameter) -> Value:
+            own = self._distributions[parameter.name]
+            if parameter.name in drawn:
+                value = drawn[parameter.name]
+            elif own.single():
+                # A range of one point has no width to draw from; some samplers divide by it.
+                value = (parameter.grid() or ())[0]
+            else:
+                value = base.sample_independent(study, trial, parameter.name, own)
+            return tidy(parameter, value)
+
+        return self._space.draw(choose)

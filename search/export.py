@@ -1,0 +1,216 @@
+"""Exporting trials as configurations: frozen, complete, and saying where they come from.
+
+The best trials are the complete ones of the highest value; of equal values the earlier one
+stands first, which is the trial that Optuna and its dashboard call the best. Of trials with
+equal parameters the best is taken, so that the top five are five configurations.
+"""
+
+import argparse
+import os
+import platform
+import shlex
+import sys
+from collections.abc import Mapping, Sequence
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import tomli_w
+from optuna.study import Study
+from optuna.trial import FrozenTrial
+
+from search import pins
+from search.errors import UserError, exit_status
+from search.storage import DEFAULT_STORAGE, Place, open_storage
+from search.study import load_study
+from search.trials import BEST_EPOCH, CONFIG, ENVIRONMENT, SEED, best_value, point, ranked, tally
+
+_EXAMPLES = """examples:
+  python -m search.export regularization
+  python -m search.export regularization --trial 12
+  python -m search.export regularization --top 5 --out members/
+  python -m search.export regularization --storage postgresql://host/studies
+"""
+_SIGNATURE = "# Written by search.export: "
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Export trials of a study as TOML files that train again."""
+    arguments = _parser().parse_args(argv)
+    place = open_storage(arguments.storage, create=False)
+    study = load_study(place, arguments.study)
+    out = None if arguments.out is None else Path(arguments.out)
+    if arguments.top is not None:
+        paths = export_top(place, study, arguments.top, out)
+        if len(paths) < arguments.top:
+            print(f"{len(paths)} different complete trials, not {arguments.top}: all are exported")
+    else:
+        paths = [export_one(place, study, arguments.trial, out)]
+    for path in paths:
+        print(f"{path}\n  {train_command(path)}")
+    return 0
+
+
+def default_path(place: Place, study_name: str) -> Path:
+    """Return the path that the best trial's configuration gets."""
+    return place.folder / study_name / "best.toml"
+
+
+def train_command(path: Path) -> str:
+    """Return the command that trains an exported configuration; it names its own data."""
+    return f"python -m mame_cnn.train {shlex.quote(str(path))}"
+
+
+def export_one(place: Place, study: Study, number: int | None, out: Path | None = None) -> Path:
+    """Write the configuration of one trial, the best if no number is given."""
+    folder = place.folder / study.study_name
+    trial = _best(study) if number is None else _numbered(study, number)
+    path = out or folder / ("best.toml" if number is None else f"trial-{number}.toml")
+    if path.is_dir():
+        raise UserError(f"--out {path}: is a folder; give a file, such as {path / 'best.toml'}")
+    _write(path, study, trial)
+    return path
+
+
+def export_top(place: Place, study: Study, n_top: int, out: Path | None = None) -> list[Path]:
+    """Write the configurations of the best trials, at most so many, as 01.toml, 02.toml, ..."""
+    folder = out or place.folder / study.study_name / "top"
+    if folder.exists() and not folder.is_dir():
+        raise UserError(f"--out {folder}: is a file; --top writes a folder")
+    _best(study)
+    unique: dict[Any, FrozenTrial] = {}
+    for trial in ranked(study.get_trials(deepcopy=False)):
+        unique.setdefault(point(trial.params), trial)
+    trials = list(unique.values())[:n_top]
+    for trial in trials:
+        _config(study, trial)  # a trial that cannot be exported shows before anything is written
+    paths = [folder / f"{rank:02}.toml" for rank in range(1, len(trials) + 1)]
+    for path, trial in zip(paths, trials, strict=True):
+        _write(path, study, trial)
+    for stale in set(folder.glob("*.toml")) - set(paths):
+        if stale.stem.isdigit() and stale.read_text(encoding="utf-8").startswith(_SIGNATURE):
+            stale.unlink()
+    return paths
+
+
+def _best(study: Study) -> FrozenTrial:
+    trials = study.get_trials(deepcopy=False)
+    best = ranked(trials)
+    if best:
+        return best[0]
+    standing = tally(trials)
+    raise UserError(
+        f"study {study.study_name}: no trial is complete yet ({standing.n_pruned} pruned, "
+        f"{standing.n_failed} failed, {standing.n_running} running); --trial N takes any trial"
+    )
+
+
+def _numbered(study: Study, number: int) -> FrozenTrial:
+    trials = study.get_trials(deepcopy=False)
+    if number < len(trials):
+        return trials[number]
+    there = f"its trials are 0 to {len(trials) - 1}" if trials else "it has no trials yet"
+    raise UserError(f"study {study.study_name}: has no trial {number}; {there}")
+
+
+def _config(study: Study, trial: FrozenTrial) -> Mapping[str, Any]:
+    config: Mapping[str, Any] | None = trial.user_attrs.get(CONFIG)
+    if config is None:
+        raise UserError(
+            f"study {study.study_name}: trial {trial.number} ({trial.state.name.lower()}) has no "
+            "configuration; it was not begun by search.run"
+        )
+    return config
+
+
+def _write(path: Path, study: Study, trial: FrozenTrial) -> None:
+    config = _config(study, trial)
+    value = best_value(trial)
+    epoch = trial.user_attrs.get(BEST_EPOCH)
+    reached = "no value" if value is None else f"{_metric(study)} {value:.4f} at epoch {epoch}"
+    header = (
+        f"{_SIGNATURE}{study.study_name}, trial {trial.number}, {reached}.\n"
+        f"# Train it with: {train_command(path)}\n\n"
+    )
+    document = {**config, "provenance": _provenance(study, trial)}
+    _write_atomically(path, header + tomli_w.dumps(document))
+
+
+def _provenance(study: Study, trial: FrozenTrial) -> dict[str, Any]:
+    attrs = study.user_attrs
+    data = attrs.get(pins.DATA, {})
+    known = {
+        "study": study.study_name,
+        "trial": trial.number,
+        "state": trial.state.name.lower(),
+        "metric": _metric(study),
+        "value": best_value(trial),
+        "best_epoch": trial.user_attrs.get(BEST_EPOCH),
+        "n_trials": tally(study.get_trials(deepcopy=False)).n_ended,
+        "seed": trial.user_attrs.get(SEED),
+        "space_digest": attrs.get(pins.SPACE_DIGEST),
+        "data_name": data.get("name"),
+        "data_source": data.get("source"),
+        "data_digest": data.get("digest"),
+        "exported_with": {"python": platform.python_version(), "optuna": version("optuna")},
+        "environment": trial.user_attrs.get(ENVIRONMENT),
+    }
+    return {name: value for name, value in known.items() if value is not None}
+
+
+def _metric(study: Study) -> str:
+    return (study.metric_names or ["value"])[0]
+
+
+def _write_atomically(path: Path, text: str) -> None:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except (FileExistsError, NotADirectoryError) as error:
+        raise UserError(f"--out {path}: {path.parent} is a file, not a folder") from error
+    unfinished = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        unfinished.write_text(text, encoding="utf-8")
+        unfinished.replace(path)
+    finally:
+        unfinished.unlink(missing_ok=True)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m search.export",
+        description="Write trials of a study as complete configurations, ready to be trained.",
+        epilog=_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("study", metavar="STUDY", help="the study's name")
+    which = parser.add_mutually_exclusive_group()
+    which.add_argument(
+        "--trial", type=_number(0), metavar="N", help="this trial, whatever became of it"
+    )
+    which.add_argument("--top", type=_number(1), metavar="K", help="the K best trials, a folder")
+    parser.add_argument(
+        "--storage",
+        default=DEFAULT_STORAGE,
+        metavar="PATH|URL",
+        help="where the study is (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--out",
+        metavar="PATH",
+        help="the file, or with --top the folder, to write "
+        "(default: STUDY/best.toml, STUDY/trial-N.toml or STUDY/top/ beside the storage)",
+    )
+    return parser
+
+
+def _number(least: int) -> Any:
+    def read(text: str) -> int:
+        if not text.isdecimal() or int(text) < least:
+            raise argparse.ArgumentTypeError(f"{text!r} is no whole number from {least}")
+        return int(text)
+
+    return read
+
+
+if __name__ == "__main__":
+    sys.exit(exit_status(main))

@@ -1,0 +1,71 @@
+"""The grid: every feasible point of a finite space once, in a fixed order, then no more."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from optuna.distributions import BaseDistribution
+from optuna.samplers import BaseSampler
+from optuna.study import Study
+from optuna.trial import FrozenTrial
+
+from search.distributions import distributions
+from search.drawing import Infeasible
+from search.errors import UserError
+from search.parameters import Value
+from search.space import Space
+from search.trials import is_counted, point
+
+
+class GridSampler(BaseSampler):
+    """Hands out the first feasible point that no counted trial has.
+
+    What is left follows from the study's trials, so that runs and processes share the grid;
+    a point whose trial was interrupted comes again.
+    """
+
+    tries_baselines = False
+    """Only the grid's points are tried."""
+
+    def __init__(self, space: Space, infeasible: Infeasible) -> None:
+        endless = [row.name for row in space.parameters if row.n_values() is None]
+        if endless:
+            raise UserError(
+                f"--sampler grid: {space.title} has no finite grid: {', '.join(endless)} "
+                "continuous; give a step or options, or take another sampler"
+            )
+        self._space = space
+        self._infeasible = infeasible
+
+    def is_exhausted(self, study: Study) -> bool:
+        """Tell whether every feasible point has its trial."""
+        return next(self._left(study), None) is None
+
+    def infer_relative_search_space(
+        self, study: Study, trial: FrozenTrial
+    ) -> dict[str, BaseDistribution]:
+        """Return the whole space: every value is given in `sample_relative`."""
+        return distributions(self._space)
+
+    def sample_relative(
+        self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
+    ) -> dict[str, Any]:
+        """Return the next point."""
+        return dict(next(self._left(study), {}))
+
+    def sample_independent(
+        self,
+        study: Study,
+        trial: FrozenTrial,
+        param_name: str,
+        param_distribution: BaseDistribution,
+    ) -> Any:
+        """Refuse: a point of the grid is complete."""
+        raise UserError(f"--sampler grid: no point left that could give {param_name} a value")
+
+    def _left(self, study: Study) -> Iterator[Mapping[str, Value]]:
+        trials = study.get_trials(deepcopy=False)
+        taken = {point(trial.params) for trial in trials if is_counted(trial)}
+        for params in self._space.grid():
+            is_new = point(params) not in taken
+            if is_new and self._infeasible({**self._space.fixed, **params}) is None:
+                yield params

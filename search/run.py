@@ -1,0 +1,198 @@
+"""`python -m search.run SPACE.py`: search a space, the command that joins the two halves.
+
+This is the composition root, the only file of this package that imports `mame_cnn`: it makes
+a trainer of networks and hands it to the engine, which knows no networks.
+"""
+
+import argparse
+import math
+import sys
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+import mame_cnn.errors
+from mame_cnn.data.load import find_source, load_dataset
+from mame_cnn.device import choose_device
+from mame_cnn.trainer import ImageTrainer
+from search.display import make_display
+from search.engine import search
+from search.errors import UserError, exit_status
+from search.export import default_path, train_command
+from search.outcome import Outcome
+from search.progress import percent
+from search.pruners import PRUNERS, make_pruner
+from search.samplers import SAMPLERS, make_sampler
+from search.space import Space
+from search.space_file import load_space
+from search.storage import DEFAULT_STORAGE, Place, open_storage
+from search.study import open_study
+
+DEFAULT_TRIALS = 50
+DEFAULT_ARTIFACTS = Path("studies/artifacts")
+
+EXAMPLES = """\
+examples:
+  python -m search.run spaces/regularization.py --trials 50
+  python -m search.run spaces/regularization.py --trials 80      continue the same study
+  python -m search.run spaces/capacity.py --data ~/mame --image-size 64 --device cuda
+  python -m search.run spaces/dropout.py --sampler grid --study dropout-mame
+"""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command; return its exit status."""
+    options = _parser().parse_args(argv)
+    console = Console(quiet=options.quiet, highlight=False, markup=False, soft_wrap=True)
+    space = load_space(options.space)
+    trainer = _trainer(space, options, console)
+    _check_parameters(space, trainer)
+    sampler = make_sampler(options.sampler, space, trainer.infeasible, options.seed)
+    pruner = make_pruner(options.pruner, trainer.epochs)
+    place = open_storage(options.storage)
+    options.artifacts.mkdir(parents=True, exist_ok=True)
+    opened = open_study(place, options.study or options.space.stem, space, trainer)
+    display = make_display(opened.name, options.trials, trainer.epochs, is_quiet=options.quiet)
+    outcome = search(
+        opened,
+        trainer,
+        total=options.trials,
+        sampler=sampler,
+        pruner=pruner,
+        seed=options.seed,
+        display=display,
+        timeout_s=options.timeout,
+    )
+    _summarise(outcome, opened.name, place, options.artifacts)
+    return 0 if outcome.is_finished else 1
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m search.run",
+        description="Search a space of networks; the same command again continues the study.",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add = parser.add_argument
+    add("space", type=Path, metavar="SPACE.py", help="a Python file, and run as such")
+    add(
+        "--trials",
+        type=_count,
+        default=DEFAULT_TRIALS,
+        metavar="N",
+        help=f"the study's total, however many runs it takes (default: {DEFAULT_TRIALS})",
+    )
+    add("--study", metavar="NAME", help="default: the space file's name")
+    add(
+        "--data",
+        metavar="DIR|digits",
+        help="default: $MAME_DATA, then data/mame, then the embedded digits",
+    )
+    add("--image-size", type=int, metavar="PX", help="default: 256; 32 for the digits")
+    add("--epochs", type=_count, metavar="E", help="default: the space's")
+    add("--storage", default=DEFAULT_STORAGE, metavar="PATH|URL", help="default: %(default)s")
+    add("--artifacts", type=Path, default=DEFAULT_ARTIFACTS, metavar="DIR")
+    add("--sampler", choices=SAMPLERS, default=SAMPLERS[0], help="default: %(default)s")
+    add("--pruner", choices=PRUNERS, default=PRUNERS[0], help="default: %(default)s")
+    add("--device", default="auto", help="auto, cpu, cuda or cuda:1 (default: auto)")
+    add("--seed", type=_seed, default=0, metavar="S", help="default: 0")
+    add("--timeout", type=_seconds, metavar="SECONDS", help="stop at an epoch's end")
+    add("--quiet", action="store_true", help="print the outcome only")
+    return parser
+
+
+def _count(text: str) -> int:
+    return _number(text, at_least=1)
+
+
+def _seed(text: str) -> int:
+    return _number(text, at_least=0)
+
+
+def _seconds(text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = math.nan
+    if not seconds > 0:
+        raise argparse.ArgumentTypeError(f"expected a number above 0, got {text}")
+    return seconds
+
+
+def _number(text: str, at_least: int) -> int:
+    try:
+        number = int(text)
+    except ValueError:
+        number = at_least - 1
+    if number < at_least:
+        raise argparse.ArgumentTypeError(
+            f"expected a whole number of at least {at_least}, got {text}"
+        )
+    return number
+
+
+def _trainer(space: Space, options: argparse.Namespace, console: Console) -> ImageTrainer:
+    device = choose_device(options.device)
+    dataset = load_dataset(
+        find_source(options.data), options.image_size, progress=not options.quiet
+    )
+    for note in dataset.notes:
+        console.print(note)
+    return ImageTrainer(
+        dataset,
+        epochs=options.epochs or space.epochs,
+        data_seed=options.seed,
+        device=device,
+    )
+
+
+def _check_parameters(space: Space, trainer: ImageTrainer) -> None:
+    names: Iterable[str] = (*space.fixed, *(parameter.name for parameter in space.parameters))
+    if messages := trainer.unknown(names):
+        raise UserError("\n".join(messages))
+
+
+def _summarise(outcome: Outcome, study: str, place: Place, artifacts: Path) -> None:
+    """Print the best trial, its parameters and what to do next, ready to paste."""
+    console = Console(highlight=False, markup=False, soft_wrap=True)
+    standing, best = outcome.standing, outcome.best
+    console.print()
+    console.print(outcome.message)
+    console.print(
+        f"{standing.n_complete} complete, {standing.n_pruned} pruned, {standing.n_failed} failed"
+    )
+    if best is None:
+        return
+    console.print(
+        f"best: trial {best.number}, validation accuracy {percent(best.value)} %",
+        style="bold green",
+    )
+    table = Table(box=None, pad_edge=False, padding=(0, 2), show_header=False)
+    for name, value in best.params.items():
+        table.add_row(name, f"{value:.4g}" if isinstance(value, float) else str(value))
+    console.print(table)
+    console.print("\nnext:")
+    for command in (
+        f"optuna-dashboard {place.given} --artifact-dir {artifacts}",
+        f"python -m search.export {study}{place.option}",
+        train_command(default_path(place, study)),
+    ):
+        console.print(f"  {command}")
+
+
+def _command() -> int:
+    """Run the command; a mistake that `mame_cnn` found is the user's all the same."""
+    try:
+        return main()
+    except mame_cnn.errors.UserError as error:
+        raise UserError(str(error)) from None
+    except KeyboardInterrupt:
+        print("stopped; the same command continues the study", file=sys.stderr)
+        return 130
+
+
+if __name__ == "__main__":
+    sys.exit(exit_status(_command))

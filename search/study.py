@@ -1,0 +1,74 @@
+"""Opening a study: made once and pinned, or continued with what it was begun with."""
+
+import difflib
+import warnings
+from dataclasses import dataclass
+
+import optuna
+from optuna.exceptions import ExperimentalWarning
+from optuna.pruners import NopPruner
+from optuna.study import Study
+
+from search import note, pins
+from search.errors import UserError
+from search.space import Space
+from search.storage import Place
+from search.trainer import Trainer
+
+_LONGEST_NAME = 200  # characters; Optuna's databases take 512, file names of exports 255 bytes
+
+
+@dataclass(frozen=True)
+class OpenStudy:
+    """A study, what it searches, and where it is kept."""
+
+    study: Study
+    space: Space
+    place: Place
+
+    @property
+    def name(self) -> str:
+        """The study's name."""
+        return self.study.study_name
+
+
+def open_study(place: Place, name: str, space: Space, trainer: Trainer) -> OpenStudy:
+    """Make the study, or load it; refuse one begun with another space, data or objective."""
+    _check_name(name)
+    pinned = pins.pins(space, trainer)
+    with place.lock:
+        if name not in optuna.get_all_study_names(place.storage):
+            optuna.create_study(storage=place.storage, study_name=name, direction="maximize")
+        # Pruning is the engine's: it asks after all members of a cohort have reported.
+        study = optuna.load_study(storage=place.storage, study_name=name, pruner=NopPruner())
+        if not study.get_trials(deepcopy=False) and not pins.is_pinned(study):
+            _begin(study, space, trainer)
+    pins.check(study, pinned)
+    return OpenStudy(study, space, place)
+
+
+def load_study(place: Place, name: str) -> Study:
+    """Load a study to read it; an unknown name is answered with those there are."""
+    names = optuna.get_all_study_names(place.storage)
+    if name not in names:
+        close = difflib.get_close_matches(name, names, n=1)
+        meant = f"; did you mean {close[0]}?" if close else ""
+        there = f"there are {', '.join(names)}" if names else "it holds no study yet"
+        raise UserError(f"study {name}: not in {place.given}{meant} ({there})")
+    return optuna.load_study(storage=place.storage, study_name=name, pruner=NopPruner())
+
+
+def _begin(study: Study, space: Space, trainer: Trainer) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ExperimentalWarning)
+        study.set_metric_names([trainer.metric])
+    note.begin(study, space, trainer)
+    pins.pin(study, pins.pins(space, trainer))
+
+
+def _check_name(name: str) -> None:
+    is_path = name in (".", "..") or any(letter in name for letter in "/\\\0")
+    if not name or len(name) > _LONGEST_NAME or is_path:
+        raise UserError(
+            f"--study {name!r}: a study's name has 1 to {_LONGEST_NAME} characters, no slash"
+        )

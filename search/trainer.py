@@ -1,0 +1,105 @@
+"""The seam between the search and whatever trains: a small protocol, and nothing to inherit.
+
+Flat parameters go one way, one record for each trial and epoch comes back. All of it is
+structural, so a trainer imports nothing from here: `mame_cnn.trainer` is one, made of torch;
+the tests of this package use another, made of arithmetic.
+"""
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from search.parameters import Value
+
+
+@dataclass(frozen=True)
+class Member:
+    """One trial as a trainer sees it."""
+
+    key: int
+    """Names the member in records, whatever its slot; the engine uses the trial's number."""
+    params: Mapping[str, Value]
+    """The space's fixed values and the trial's own, active parameters only."""
+    seed: int
+    """Seeds all that is random in this member alone: its weights and its dropout."""
+
+
+class Record(Protocol):
+    """What one member did in one epoch."""
+
+    @property
+    def key(self) -> int:
+        """The member's key."""
+
+    @property
+    def epoch(self) -> int:
+        """Epochs completed by this member, counted from 1."""
+
+    @property
+    def value(self) -> float:
+        """The objective of this epoch: validation accuracy, a share in [0, 1]."""
+
+    @property
+    def metrics(self) -> Mapping[str, float]:
+        """Whatever else is worth keeping, by name: losses, training accuracy, learning rate."""
+
+    @property
+    def images_per_s(self) -> float:
+        """Training images of this member over the wall-clock seconds of its epoch."""
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether the member wants no further epoch: budget spent, or stopped early."""
+
+    @property
+    def failure(self) -> str | None:
+        """Why training cannot go on (a loss that is not finite, say); None if it can."""
+
+
+class Cohort(Protocol):
+    """Members of one fusion key, trained together as one network."""
+
+    def train_epoch(self) -> Sequence[Record]:
+        """Train every member for one epoch and return one record a member."""
+
+    def drop(self, keys: Collection[int]) -> None:
+        """Remove members; those that stay are trained on as if the others had never been."""
+
+
+class Trainer(Protocol):
+    """Anything that trains trials."""
+
+    @property
+    def metric(self) -> str:
+        """What `Record.value` is, as shown to people: `val_accuracy`."""
+
+    @property
+    def epochs(self) -> int:
+        """The most epochs that a trial trains; rungs are fractions of it."""
+
+    @property
+    def data(self) -> Mapping[str, Any]:
+        """Identity of the data: at least `name`, `source` and `digest`."""
+
+    @property
+    def objective(self) -> Mapping[str, Any]:
+        """All else that comparable values share: metric, epochs, image size, seed."""
+
+    @property
+    def environment(self) -> Mapping[str, str]:
+        """Versions, device and commit, kept with each trial as provenance."""
+
+    def unknown(self, names: Iterable[str]) -> list[str]:
+        """Return a message for each parameter name that this trainer does not know."""
+
+    def infeasible(self, params: Mapping[str, Value]) -> str | None:
+        """Say why these parameters cannot be trained on this data, or None if they can."""
+
+    def config(self, member: Member) -> dict[str, Any]:
+        """Return the complete, frozen configuration as plain nested values for TOML."""
+
+    def fusion_key(self, params: Mapping[str, Value]) -> str:
+        """Return what must be equal for two members to train together, as a digest."""
+
+    def open(self, members: Sequence[Member]) -> Cohort:
+        """Start a cohort of members that share a fusion key."""

@@ -1,0 +1,109 @@
+"""Reading trials: which of them count, where they are in the space, and which is best.
+
+Also the names of the attributes that the engine leaves on a trial.
+"""
+
+import math
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from optuna.trial import FrozenTrial, TrialState
+
+from search.parameters import Value
+
+OWNER = "owner"
+"""The process that runs the trial: see `search.owner`."""
+SEED = "seed"
+"""The member's seed."""
+CONFIG = "config"
+"""The complete configuration, ready for TOML."""
+ENVIRONMENT = "environment"
+"""Versions, device and commit."""
+BEST_EPOCH = "best_epoch"
+"""The epoch of the trial's value, from 1."""
+METRICS = "metrics"
+"""The other metrics of that epoch."""
+TRACEBACK = "traceback"
+"""The end of the traceback of a trial that raised."""
+FAILURE = "failure"
+"""Why training could not go on; the trial counts."""
+INTERRUPTED = "interrupted"
+"""What stopped the trial from outside (Ctrl-C, the timeout); it does not count."""
+LOST = "lost"
+"""How the trial's process was found dead; the trial does not count."""
+
+Point = tuple[tuple[str, Value], ...]
+
+
+def is_counted(trial: FrozenTrial) -> bool:
+    """Tell whether a trial is one of the study's total.
+
+    Complete, pruned and running ones are, and those that failed of their own making; those that
+    wait are not yet, and those interrupted or lost never were.
+    """
+    if trial.state == TrialState.FAIL:
+        return not {INTERRUPTED, LOST} & trial.user_attrs.keys()
+    return trial.state != TrialState.WAITING
+
+
+def point(params: Mapping[str, Any]) -> Point:
+    """Return the parameters as something that can be compared and put into a set."""
+    return tuple(sorted(params.items()))
+
+
+def best_until(trial: FrozenTrial, epoch: int) -> float | None:
+    """Return the best value reported up to an epoch; None if the trial has not reached it."""
+    reported = trial.intermediate_values
+    if not any(step >= epoch for step in reported):
+        return None
+    values = [value for step, value in reported.items() if step <= epoch and not math.isnan(value)]
+    return max(values, default=-math.inf)
+
+
+def best_value(trial: FrozenTrial) -> float | None:
+    """Return the best value that a trial has reached, also where it did not train to its end."""
+    if trial.state == TrialState.COMPLETE:
+        return trial.value
+    values = [value for value in trial.intermediate_values.values() if not math.isnan(value)]
+    return max(values, default=None)
+
+
+def ranked(trials: Iterable[FrozenTrial]) -> list[FrozenTrial]:
+    """Return the complete trials, best first; of equal values the earlier one, as in Optuna."""
+
+    def order(trial: FrozenTrial) -> tuple[float, int]:
+        return -(trial.value if trial.value is not None else -math.inf), trial.number
+
+    return sorted((trial for trial in trials if trial.state == TrialState.COMPLETE), key=order)
+
+
+@dataclass(frozen=True)
+class Tally:
+    """How a study stands: its counted trials by state, and the best."""
+
+    n_complete: int
+    n_pruned: int
+    n_failed: int
+    n_running: int
+    """Trials of this and of other processes that train now."""
+    best: FrozenTrial | None
+
+    @property
+    def n_ended(self) -> int:
+        """Counted trials that train no more."""
+        return self.n_complete + self.n_pruned + self.n_failed
+
+
+def tally(trials: Iterable[FrozenTrial]) -> Tally:
+    """Count the trials of a study's total by state, and find the best."""
+    counted = [trial for trial in trials if is_counted(trial)]
+    n = Counter(trial.state for trial in counted)
+    return Tally(
+        n_complete=n[TrialState.COMPLETE],
+        n_pruned=n[TrialState.PRUNED],
+        n_failed=n[TrialState.FAIL],
+        n_running=n[TrialState.RUNNING],
+        best=next(iter(ranked(counted)), None),
+    )

@@ -1,0 +1,125 @@
+"""A trainer made of arithmetic: learning curves in microseconds, no torch.
+
+A trial's curve rises towards a height that its parameters decide; its seed adds nothing, so that
+values can be computed by hand.
+"""
+
+import math
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from search.space import Choice, Float, Int, Question, Space, Value, When
+from search.trainer import Member
+
+SPACE = Space(
+    title="A small space",
+    question=Question("Nothing was tried.", "Some height is best.", "Arithmetic."),
+    parameters=(
+        Int("depth", 1, 3),
+        Float("lr", 1e-4, 1e-1, log=True),
+        Float("drop_rate", 0.0, 0.5, step=0.1),
+        Choice("pool", options=("average", "max")),
+        Float("l2_2", 1e-5, 1e-2, log=True, when=When("depth", at_least=2)),
+        Float("l2_3", 1e-5, 1e-2, log=True, when=When("depth", at_least=3)),
+    ),
+    fixed={"batch_size": 32},
+    epochs=8,
+)
+
+GRID = Space(
+    title="A grid",
+    question=Question("Nothing.", "One is best.", "All of them."),
+    parameters=(
+        Choice("pool", options=("average", "max")),
+        Int("depth", 1, 2),
+        Float("drop_rate", 0.1, 0.3, step=0.1, when=When("depth", at_least=2)),
+    ),
+    epochs=2,
+)
+
+
+def deep_average_is_infeasible(params: Mapping[str, Value]) -> str | None:
+    """An excuse to refuse about a third of SPACE, and one branch of GRID."""
+    if params.get("depth", 0) != 1 and params.get("pool") == "average":
+        return "the image shrinks below one pixel"
+    return None
+
+
+def height(params: Mapping[str, Value]) -> float:
+    """What a trial's accuracy tends to: best at depth 2 and a learning rate of 1e-2."""
+    lr = float(params.get("lr", 1e-2))
+    distance = abs(math.log10(lr) + 2) / 4 + abs(float(params.get("depth", 2)) - 2) / 8
+    return max(0.1, 0.9 - distance - float(params.get("drop_rate", 0.0)) / 4)
+
+
+@dataclass(frozen=True)
+class FakeRecord:
+    key: int
+    epoch: int
+    value: float
+    metrics: Mapping[str, float] = field(default_factory=dict)
+    images_per_s: float = 1000.0
+    is_finished: bool = False
+    failure: str | None = None
+
+
+@dataclass
+class FakeTrainer:
+    epochs: int = 8
+    metric: str = "val_accuracy"
+    data: Mapping[str, Any] = field(
+        default_factory=lambda: {"name": "digits", "source": "digits", "digest": "d" * 12}
+    )
+    seed: int = 0
+    environment: Mapping[str, str] = field(default_factory=lambda: {"commit": "abc", "torch": "0"})
+    infeasible: Callable[[Mapping[str, Value]], str | None] = lambda params: None
+    before_epoch: Callable[[Member, int], str | None] = lambda member, epoch: None
+    """Called before each epoch with the epoch's number; may raise, or return a failure."""
+    curve: Callable[[Mapping[str, Value], int], float] = lambda params, epoch: (
+        height(params) * (1 - 0.5**epoch)
+    )
+    members: list[Member] = field(default_factory=list)
+    """All that were ever opened, in order."""
+
+    @property
+    def objective(self) -> Mapping[str, Any]:
+        return {"metric": self.metric, "epochs": self.epochs, "seed": self.seed}
+
+    def unknown(self, names: Iterable[str]) -> list[str]:
+        return []
+
+    def config(self, member: Member) -> dict[str, Any]:
+        return {"network": dict(member.params), "training": {"seed": member.seed}}
+
+    def fusion_key(self, params: Mapping[str, Value]) -> str:
+        return str(params.get("depth"))
+
+    def open(self, members: Sequence[Member]) -> "FakeCohort":
+        self.members.extend(members)
+        return FakeCohort(self, list(members))
+
+
+@dataclass
+class FakeCohort:
+    trainer: FakeTrainer
+    members: list[Member]
+    epoch: int = 0
+
+    def train_epoch(self) -> Sequence[FakeRecord]:
+        self.epoch += 1
+        return [self._record(member) for member in self.members]
+
+    def drop(self, keys: Collection[int]) -> None:
+        self.members = [member for member in self.members if member.key not in keys]
+
+    def _record(self, member: Member) -> FakeRecord:
+        failure = self.trainer.before_epoch(member, self.epoch)
+        return FakeRecord(
+            key=member.key,
+            epoch=self.epoch,
+            value=math.nan if failure else self.trainer.curve(member.params, self.epoch),
+            metrics={"train_accuracy": 0.5},
+            is_finished=self.epoch == self.trainer.epochs,
+            failure=failure,
+        )

@@ -1,0 +1,56 @@
+"""Searches with the fake trainer, for the tests of everything that needs a study."""
+
+from pathlib import Path
+
+from optuna.trial import FrozenTrial
+
+from search.display import Display, QuietDisplay
+from search.engine import search
+from search.outcome import Outcome
+from search.pruners import make_pruner
+from search.samplers import make_sampler
+from search.space import Space
+from search.storage import open_storage
+from search.study import OpenStudy, load_study, open_study
+from tests.search.fake_trainer import SPACE, FakeTrainer
+
+
+def opened_in(
+    folder: Path, space: Space = SPACE, trainer: FakeTrainer | None = None, name: str = "small"
+) -> OpenStudy:
+    place = open_storage(str(folder / "journal.log"))
+    return open_study(place, name, space, trainer or FakeTrainer())
+
+
+def searched(
+    folder: Path,
+    total: int,
+    *,
+    space: Space = SPACE,
+    trainer: FakeTrainer | None = None,
+    name: str = "small",
+    sampler: str = "random",
+    pruner: str = "none",
+    seed: int = 0,
+    display: Display | None = None,
+    timeout_s: float | None = None,
+) -> Outcome:
+    """Run a search as a process of its own would: everything is opened anew."""
+    trainer = trainer or FakeTrainer()
+    drawing = make_sampler(sampler, space, trainer.infeasible, seed)
+    return search(
+        opened_in(folder, space, trainer, name),
+        trainer,
+        total=total,
+        sampler=drawing,
+        pruner=make_pruner(pruner, trainer.epochs),
+        seed=seed,
+        display=display or QuietDisplay(),
+        timeout_s=timeout_s,
+    )
+
+
+def trials_in(folder: Path, name: str = "small") -> list[FrozenTrial]:
+    """Read a study's trials back from the storage."""
+    place = open_storage(str(folder / "journal.log"), create=False)
+    return load_study(place, name).get_trials()

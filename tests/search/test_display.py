@@ -1,0 +1,145 @@
+import io
+from types import SimpleNamespace
+
+import pytest
+from optuna.trial import TrialState, create_trial
+from rich.console import Console
+
+from search.display import (
+    LineDisplay,
+    LiveDisplay,
+    QuietDisplay,
+    make_display,
+)
+from search.progress import Progress, duration, percent
+from search.trials import Tally
+from tests.search.fake_trainer import FakeRecord
+
+
+def _standing(n_complete: int, n_pruned: int = 0, best: float | None = None) -> Tally:
+    trial = None if best is None else create_trial(state=TrialState.COMPLETE, value=best)
+    if trial is not None:
+        trial.number = 3
+    return Tally(n_complete, n_pruned, 0, 0, trial)
+
+
+def _terminal(width: int = 80) -> tuple[Console, io.StringIO]:
+    stream = io.StringIO()
+    console = Console(
+        file=stream, force_terminal=True, width=width, height=30, markup=False, color_system=None
+    )
+    return console, stream
+
+
+def test_without_a_terminal_each_ended_trial_is_one_line() -> None:
+    stream = io.StringIO()
+    display = make_display("small", 50, 12, stream=stream)
+    display.opened(_standing(10, 2, 0.5))
+    display.started(12)
+    display.trained(FakeRecord(12, 1, 0.4))
+    display.trained(FakeRecord(12, 2, 0.7126, images_per_s=12345))
+    display.trained(FakeRecord(12, 3, 0.6))
+    display.ended(12, "complete", _standing(11, 2, 0.7126))
+    display.closed()
+    first, second = stream.getvalue().splitlines()
+    assert first == "study small: 12 of 50 trials, best 50.0 % (trial 3)"
+    assert " ".join(second.split()) == (
+        "trial 12 epoch 3/12 71.3 % 1,000 images/s 13/50 best 71.3 % (trial 3) 0 s left complete"
+    )
+
+
+def test_lines_are_flushed_as_they_come() -> None:
+    flushed = []
+    stream = io.StringIO()
+    stream.flush = lambda: flushed.append(stream.getvalue())  # type: ignore[method-assign]
+    LineDisplay(Progress("small", 5, 8), stream).said("closed trial 3")
+    assert flushed[-1] == "closed trial 3\n"
+
+
+def test_a_terminal_shows_the_study_its_last_trials_and_the_best() -> None:
+    console, stream = _terminal()
+    display = LiveDisplay(Progress("small", 50, 12), console)
+    display.opened(_standing(0))
+    for number in range(10):
+        display.started(number)
+        display.trained(FakeRecord(number, 5, 0.1 * number))
+        display.ended(number, "pruned", _standing(1, number, 0.3))
+    display.closed()
+    last = stream.getvalue().split("small")[-1]
+    assert "10/50 trials" in last
+    assert "best 30.0 % (trial 3)   1 complete, 9 pruned" in last
+    rows = [line.split() for line in last.splitlines() if "5/12" in line]
+    assert [row[0] for row in rows] == [str(number) for number in range(2, 10)]
+    assert rows[1][-3:] == ["best", "so", "far"]
+    assert rows[2][:5] == ["4", "5/12", "40.0", "40.0", "1,000"]
+
+
+@pytest.mark.parametrize("width", [20, 40, 200])
+def test_a_terminal_of_any_width_is_filled_and_not_overrun(width: int) -> None:
+    display = LiveDisplay(Progress("a-study-of-a-long-name", 50, 12), _terminal()[0])
+    display.opened(_standing(1, 1, 0.3))
+    display.started(0)
+    display.ended(0, "failed: RuntimeError: " + "long " * 40, _standing(2))
+    display.closed()
+    plain = Console(file=io.StringIO(), width=width, color_system=None)
+    with plain.capture() as captured:
+        plain.print(display._render())
+    lines = captured.get().splitlines()
+    assert len(lines) == 5  # header, summary, the table's head and line, one trial
+    assert all(len(line) <= width for line in lines)
+
+
+def test_what_is_said_on_a_terminal_is_no_markup() -> None:
+    console, stream = _terminal()
+    display = LiveDisplay(Progress("small", 50, 12), console)
+    display.opened(_standing(0))
+    display.said("kernel [3, 3] :smile:")
+    display.closed()
+    assert "kernel [3, 3] :smile:" in stream.getvalue()
+
+
+def test_the_time_left_is_what_this_run_takes_for_a_trial(monkeypatch: pytest.MonkeyPatch) -> None:
+    now_s = 100.0
+    monkeypatch.setattr("search.progress.time", SimpleNamespace(monotonic=lambda: now_s))
+    progress = Progress("small", total=50, epochs=12)
+    progress.opened(_standing(30))
+    assert progress.left_s() is None
+    now_s = 140.0
+    progress.ended(31, "complete", _standing(32))
+    assert progress.left_s() == 20.0 * 18  # 2 trials in 40 s, 18 to go
+
+
+def test_the_display_fits_its_surroundings() -> None:
+    assert isinstance(make_display("s", 1, 1, is_quiet=True), QuietDisplay)
+    assert isinstance(make_display("s", 1, 1, stream=io.StringIO()), LineDisplay)
+
+
+def test_quiet_shows_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+    display = make_display("small", 50, 12, is_quiet=True)
+    display.opened(_standing(0))
+    display.said("something")
+    display.started(0)
+    display.trained(FakeRecord(0, 1, 0.5))
+    display.ended(0, "complete", _standing(1))
+    display.closed()
+    captured = capsys.readouterr()
+    assert (captured.out, captured.err) == ("", "")
+
+
+@pytest.mark.parametrize(
+    ("seconds", "expected"),
+    [
+        (None, "-"),
+        (0, "0 s"),
+        (89.4, "89 s"),
+        (90, "2 min"),
+        (3600, "60 min"),
+        (12000, "3 h 20 min"),
+    ],
+)
+def test_durations_are_said_as_people_say_them(seconds: float | None, expected: str) -> None:
+    assert duration(seconds) == expected
+
+
+def test_shares_are_shown_as_per_cent_with_one_decimal() -> None:
+    assert [percent(share) for share in (None, 0.0, 0.71261, 1.0)] == ["-", "0.0", "71.3", "100.0"]

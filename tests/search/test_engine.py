@@ -1,0 +1,249 @@
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+from optuna.storages import RDBStorage
+from optuna.trial import TrialState
+
+from search.claims import Claim, claim
+from search.display import QuietDisplay
+from search.engine import _Loop, search
+from search.pruners import NoPruner, make_pruner
+from search.samplers import make_sampler
+from search.seeds import member_seed
+from search.storage import open_storage
+from search.study import open_study
+from search.trainer import Member, Record
+from search.trials import INTERRUPTED
+from tests.search.fake_trainer import SPACE, FakeTrainer
+from tests.search.studies import opened_in, searched, trials_in
+
+
+def test_every_epoch_is_reported_and_the_value_is_the_best_of_them(tmp_path: Path) -> None:
+    trainer = FakeTrainer(epochs=4, curve=lambda params, epoch: [0.2, 0.6, 0.6, 0.4][epoch - 1])
+    searched(tmp_path, 1, trainer=trainer)
+    (trial,) = trials_in(tmp_path)
+    assert trial.intermediate_values == {1: 0.2, 2: 0.6, 3: 0.6, 4: 0.4}
+    assert (trial.value, trial.user_attrs["best_epoch"]) == (0.6, 2)
+
+
+def test_a_trial_keeps_what_makes_it_again(tmp_path: Path) -> None:
+    trainer = FakeTrainer()
+    searched(tmp_path, 2, trainer=trainer, seed=5)
+    for trial, member in zip(trials_in(tmp_path), trainer.members, strict=True):
+        assert member.params == {**trial.params, "batch_size": 32}
+        assert member.seed == trial.user_attrs["seed"] == member_seed(5, trial.number)
+        assert trial.user_attrs["config"] == trainer.config(member)
+        assert trial.user_attrs["environment"] == {"commit": "abc", "torch": "0"}
+        assert trial.user_attrs["metrics"] == {"train_accuracy": 0.5}
+
+
+def test_five_and_fifteen_trials_are_twenty_in_parameters_and_values(tmp_path: Path) -> None:
+    for total in (5, 20):
+        searched(tmp_path / "pieces", total, pruner="rungs")
+    searched(tmp_path / "whole", 20, pruner="rungs")
+    pieces, whole = (
+        [(trial.params, trial.value, trial.state, trial.user_attrs["seed"]) for trial in trials]
+        for trials in (trials_in(tmp_path / "pieces"), trials_in(tmp_path / "whole"))
+    )
+    assert len(pieces) == 20
+    assert pieces == whole
+
+
+def test_another_seed_gives_other_trials(tmp_path: Path) -> None:
+    searched(tmp_path / "a", 3, seed=0)
+    searched(tmp_path / "b", 3, seed=1, trainer=FakeTrainer(seed=1))
+    a, b = trials_in(tmp_path / "a"), trials_in(tmp_path / "b")
+    assert all(one.params != other.params for one, other in zip(a, b, strict=True))
+
+
+def test_training_that_cannot_go_on_is_pruned_and_says_why(tmp_path: Path) -> None:
+    def diverge(member: Member, epoch: int) -> str | None:
+        return "the loss is nan" if epoch == 3 and member.key == 1 else None
+
+    outcome = searched(tmp_path, 3, trainer=FakeTrainer(before_epoch=diverge))
+    trial = trials_in(tmp_path)[1]
+    assert trial.state == TrialState.PRUNED
+    assert trial.user_attrs["failure"] == "the loss is nan"
+    assert trial.intermediate_values[3] == 0.0  # the worst there is: samplers learn from it
+    assert (outcome.standing.n_complete, outcome.standing.n_pruned) == (2, 1)
+
+
+def test_a_value_that_is_no_number_ends_the_trial(tmp_path: Path) -> None:
+    searched(tmp_path, 1, trainer=FakeTrainer(curve=lambda params, epoch: math.nan))
+    (trial,) = trials_in(tmp_path)
+    assert trial.state == TrialState.PRUNED
+    assert trial.user_attrs["failure"] == "the value of epoch 1 is nan"
+
+
+def test_an_exception_fails_its_trial_and_the_study_goes_on(tmp_path: Path) -> None:
+    def stumble(member: Member, epoch: int) -> str | None:
+        if member.key == 1 and epoch == 2:
+            raise RuntimeError("out of memory\nand more")
+        return None
+
+    outcome = searched(tmp_path, 3, trainer=FakeTrainer(before_epoch=stumble))
+    trial = trials_in(tmp_path)[1]
+    assert trial.state == TrialState.FAIL
+    assert trial.user_attrs["failure"] == "RuntimeError: out of memory"
+    assert "stumble" in trial.user_attrs["traceback"]
+    assert (outcome.standing.n_complete, outcome.standing.n_failed) == (2, 1)
+    assert outcome.ended == "total"
+
+
+def test_a_trainer_that_cannot_open_a_cohort_fails_the_trial(tmp_path: Path) -> None:
+    class Closed(FakeTrainer):
+        def open(self, members: Sequence[Member]) -> object:  # type: ignore[override]
+            raise ValueError("no device")
+
+    outcome = searched(tmp_path, 2, trainer=Closed())
+    assert outcome.standing.n_failed == 2
+
+
+def test_the_same_failure_three_times_in_a_row_stops_the_study(tmp_path: Path) -> None:
+    def broken(member: Member, epoch: int) -> str | None:
+        raise RuntimeError("no kernel image")
+
+    outcome = searched(tmp_path, 50, trainer=FakeTrainer(before_epoch=broken))
+    assert (outcome.ended, outcome.is_finished) == ("failures", False)
+    assert "3 trials in a row failed: RuntimeError: no kernel image" in outcome.message
+    assert len(trials_in(tmp_path)) == 3
+
+
+def test_different_failures_do_not_stop_the_study(tmp_path: Path) -> None:
+    def unlucky(member: Member, epoch: int) -> str | None:
+        if member.key % 3 < 2:
+            raise RuntimeError("now and then")
+        return None
+
+    outcome = searched(tmp_path, 6, trainer=FakeTrainer(before_epoch=unlucky))
+    assert (outcome.standing.n_failed, outcome.standing.n_complete) == (4, 2)
+
+
+def test_an_interrupted_trial_is_closed_and_does_not_count(tmp_path: Path) -> None:
+    def interrupt(member: Member, epoch: int) -> str | None:
+        if member.key == 1 and epoch == 3:
+            raise KeyboardInterrupt
+        return None
+
+    with pytest.raises(KeyboardInterrupt):
+        searched(tmp_path, 3, trainer=FakeTrainer(before_epoch=interrupt))
+    interrupted = trials_in(tmp_path)[1]
+    assert interrupted.state == TrialState.FAIL
+    assert interrupted.user_attrs[INTERRUPTED] == "Ctrl-C"
+    assert not opened_in(tmp_path).place.lock.is_locked
+    outcome = searched(tmp_path, 3)
+    assert outcome.standing.n_complete == 3
+    assert len(trials_in(tmp_path)) == 4
+
+
+def test_a_study_stops_at_the_end_of_the_epoch_in_which_its_time_is_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now_s = 0.0
+
+    def take_a_second(member: Member, epoch: int) -> None:
+        nonlocal now_s
+        now_s += 1
+
+    monkeypatch.setattr("search.engine.time", SimpleNamespace(monotonic=lambda: now_s))
+    trainer = FakeTrainer(before_epoch=take_a_second)
+    outcome = searched(tmp_path, 50, trainer=trainer, timeout_s=20)
+    trials = trials_in(tmp_path)
+    assert [len(trial.intermediate_values) for trial in trials] == [8, 8, 4]
+    assert trials[2].user_attrs[INTERRUPTED] == "timeout"
+    assert (outcome.ended, outcome.standing.n_ended) == ("timeout", 2)
+
+
+def test_a_study_in_a_database_is_searched_and_continued(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    sampler = make_sampler("tpe", SPACE, lambda params: None, 0)
+    for total in (3, 5):
+        place = open_storage("sqlite:///studies.db")
+        opened = open_study(place, "small", SPACE, FakeTrainer())
+        outcome = search(
+            opened,
+            FakeTrainer(),
+            total=total,
+            sampler=sampler,
+            pruner=make_pruner("rungs", 8),
+            seed=0,
+            display=QuietDisplay(),
+        )
+        assert isinstance(place.storage, RDBStorage)
+        place.storage.engine.dispose()
+        assert outcome.standing.n_ended == total
+
+
+def test_errors_of_the_storage_are_not_taken_for_failed_training(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened = opened_in(tmp_path)
+
+    class FullDisk(QuietDisplay):
+        def trained(self, record: Record) -> None:
+            raise OSError(28, "No space left on device")
+
+    with pytest.raises(OSError, match="No space left"):
+        search(
+            opened,
+            FakeTrainer(),
+            total=2,
+            sampler=make_sampler("random", SPACE, lambda params: None, 0),
+            pruner=NoPruner(),
+            seed=0,
+            display=FullDisk(),
+        )
+    assert trials_in(tmp_path)[0].state == TrialState.RUNNING
+
+
+def test_the_display_is_closed_whatever_happens(tmp_path: Path) -> None:
+    calls = []
+
+    class Closing(QuietDisplay):
+        def closed(self) -> None:
+            calls.append("closed")
+
+    def interrupt(member: Member, epoch: int) -> None:
+        raise KeyboardInterrupt
+
+    searched(tmp_path, 1, display=Closing())
+    with pytest.raises(KeyboardInterrupt):
+        searched(tmp_path, 2, trainer=FakeTrainer(before_epoch=interrupt), display=Closing())
+    assert calls == ["closed", "closed"]
+
+
+def test_the_best_trial_is_the_one_of_the_highest_value(tmp_path: Path) -> None:
+    outcome = searched(tmp_path, 10)
+    assert outcome.best is not None
+    assert outcome.best.value == max(trial.value or 0 for trial in trials_in(tmp_path))
+
+
+def test_a_cohort_reports_as_one_is_judged_as_one_and_drops_the_worse_half(tmp_path: Path) -> None:
+    heights = dict(enumerate([0.3, 0.8, 0.2, 0.7, 0.1, 0.6]))
+    trainer = FakeTrainer()
+    sampler = make_sampler("random", SPACE, lambda params: None, 0)
+    loop = _Loop(
+        opened_in(tmp_path),
+        trainer,
+        6,
+        sampler,
+        make_pruner("rungs", 8),
+        0,
+        QuietDisplay(),
+        math.inf,
+    )
+    for _ in heights:
+        claimed = claim(loop.opened, sampler, 6, lambda line: None)
+        assert isinstance(claimed, Claim)
+        loop._start(claimed)
+    ranks = {run.member.params["lr"]: heights[number] for number, run in loop.running.items()}
+    trainer.curve = lambda params, epoch: ranks[params["lr"]]
+    loop._train()
+    trials = trials_in(tmp_path)
+    assert [len(trial.intermediate_values) for trial in trials] == [1, 8, 1, 8, 1, 8]
+    assert [trial.state.name for trial in trials] == ["PRUNED", "COMPLETE"] * 3

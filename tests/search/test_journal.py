@@ -1,0 +1,82 @@
+import os
+from pathlib import Path
+from typing import Any
+
+import optuna
+import pytest
+from optuna.storages import JournalStorage
+from optuna.storages.journal import JournalFileBackend
+
+from search.journal import Journal, is_journal
+
+
+def _study(path: Path) -> optuna.Study:
+    return optuna.create_study(
+        storage=JournalStorage(Journal(path)), study_name="s", load_if_exists=True
+    )
+
+
+def test_any_optuna_reads_what_was_written(tmp_path: Path) -> None:
+    path = tmp_path / "journal.log"
+    study = _study(path)
+    study.tell(study.ask(), 0.5)
+    theirs = JournalStorage(JournalFileBackend(str(path)))
+    assert optuna.load_study(storage=theirs, study_name="s").best_value == 0.5
+
+
+@pytest.mark.parametrize("n_bytes", [1, 20])
+def test_half_a_record_of_a_writer_that_died_is_cut_off(n_bytes: int, tmp_path: Path) -> None:
+    path = tmp_path / "journal.log"
+    study = _study(path)
+    study.set_user_attr("kept", 1)
+    with path.open("ab") as file:
+        file.write(b'{"op_code":2,"worker_id":"a"'[:n_bytes])
+    study.set_user_attr("later", 2)
+    assert _study(path).user_attrs == {"kept": 1, "later": 2}
+
+
+def test_a_write_that_fails_halfway_leaves_the_journal_as_it_was(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "journal.log"
+    study = _study(path)
+    before = path.read_bytes()
+
+    def full(descriptor: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "fsync", full)
+        with pytest.raises(OSError, match="No space left"):
+            study.set_user_attr("lost", 1)
+    assert path.read_bytes() == before
+    study.set_user_attr("kept", 2)
+    assert _study(path).user_attrs == {"kept": 2}
+
+
+def test_the_lock_is_given_back_after_a_failed_write(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    journal = Journal(tmp_path / "journal.log")
+    record: dict[str, Any] = {"op_code": 0, "unwritable": object()}
+    with pytest.raises(TypeError):
+        journal.append_logs([record])
+    assert list(tmp_path.iterdir()) == [tmp_path / "journal.log"]
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        (b"", True),
+        (b'{"op_c', True),
+        (b'{"op_code":0}\n', True),
+        (b"hello", False),
+        (b"{}", False),
+    ],
+)
+def test_a_journal_is_known_by_its_first_bytes(
+    content: bytes, expected: bool, tmp_path: Path
+) -> None:
+    path = tmp_path / "file"
+    path.write_bytes(content)
+    assert is_journal(path) == expected
