@@ -1,0 +1,67 @@
+"""The walls of the house: who may import whom, and that no pickle is ever read or written."""
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+COMPOSITION_ROOT = ROOT / "search" / "run.py"
+FORBIDDEN = {
+    "search": {"torch", "torchvision", "mame_cnn", "spaces"},
+    "mame_cnn": {"optuna", "optuna_dashboard", "search", "spaces"},
+    "spaces": {"optuna", "torch", "torchvision", "mame_cnn"},
+}
+
+
+def modules(room: str) -> list[Path]:
+    return sorted((ROOT / room).rglob("*.py"))
+
+
+def imported(path: Path) -> Iterator[str]:
+    """Yield every module that a file imports, at its top or inside a function."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: relative import"
+            yield node.module or ""
+
+
+@pytest.mark.parametrize("room", FORBIDDEN)
+def test_a_room_imports_only_what_it_may(room: str) -> None:
+    assert modules(room)
+    for path in modules(room):
+        if path != COMPOSITION_ROOT:
+            roots = {name.partition(".")[0] for name in imported(path)}
+            assert not roots & FORBIDDEN[room], path
+
+
+def test_spaces_import_nothing_of_the_engine_but_the_space() -> None:
+    for path in modules("spaces"):
+        for name in imported(path):
+            if name.startswith("search"):
+                assert name == "search.space", path
+
+
+def test_only_one_file_joins_the_halves() -> None:
+    joining = [
+        path
+        for path in modules("search")
+        if any(name.startswith("mame_cnn") for name in imported(path))
+    ]
+    assert joining == [COMPOSITION_ROOT]
+
+
+def test_nothing_reads_or_writes_pickles() -> None:
+    for room in (*FORBIDDEN, "benchmarks"):
+        for path in modules(room):
+            assert not {"pickle", "joblib", "dill", "shelve"} & set(imported(path)), path
+            for call in (
+                n for n in ast.walk(ast.parse(path.read_text())) if isinstance(n, ast.Call)
+            ):
+                name = ast.unparse(call.func)
+                assert name not in ("torch.load", "torch.save"), path
+                if name == "np.load":
+                    assert not any(word.arg == "allow_pickle" for word in call.keywords), path
