@@ -49,7 +49,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     space = load_space(options.space)
     trainer = _trainer(space, options, console)
     _check_parameters(space, trainer)
-    sampler = make_sampler(options.sampler, space, trainer.infeasible, options.seed)
+    name = options.sampler or _fitting_sampler(space, options.trials)
+    sampler = make_sampler(name, space, trainer.infeasible, options.seed)
     pruner = make_pruner(options.pruner, trainer.epochs)
     place = open_storage(options.storage)
     options.artifacts.mkdir(parents=True, exist_ok=True)
@@ -95,7 +96,11 @@ def _parser() -> argparse.ArgumentParser:
     add("--epochs", type=_count, metavar="E", help="default: the space's")
     add("--storage", default=DEFAULT_STORAGE, metavar="PATH|URL", help="default: %(default)s")
     add("--artifacts", type=Path, default=DEFAULT_ARTIFACTS, metavar="DIR")
-    add("--sampler", choices=SAMPLERS, default=SAMPLERS[0], help="default: %(default)s")
+    add(
+        "--sampler",
+        choices=SAMPLERS,
+        help="default: tpe; grid for a space of no more points than trials",
+    )
     add("--pruner", choices=PRUNERS, default=PRUNERS[0], help="default: %(default)s")
     add("--device", default="auto", help="auto, cpu, cuda or cuda:1 (default: auto)")
     add("--seed", type=_seed, default=0, metavar="S", help="default: 0")
@@ -147,6 +152,12 @@ def _trainer(space: Space, options: argparse.Namespace, console: Console) -> Ima
         data_seed=options.seed,
         device=device,
     )
+
+
+def _fitting_sampler(space: Space, n_trials: int) -> str:
+    """Return the grid for a space that can be tried whole, else the default sampler."""
+    n_points = space.n_grid_points()
+    return "grid" if n_points is not None and n_points <= n_trials else SAMPLERS[0]
 
 
 def _check_parameters(space: Space, trainer: ImageTrainer) -> None:

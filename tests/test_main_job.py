@@ -38,6 +38,19 @@ SPACE = Space(
 """
 
 
+GRID_SPACE = """
+from search.space import Float, Question, Space
+
+SPACE = Space(
+    title="Toy grid",
+    question=Question(previous="Nothing.", hypothesis="It ends.", setup="Tiny networks."),
+    parameters=(Float("lr", 0.01, 0.03, step=0.01),),
+    fixed={"depth": 1, "width": 2, "pool_size": 8, "dense_width": 8, "batch_size": 128},
+    epochs=1,
+)
+"""
+
+
 @pytest.fixture
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Return an empty working folder with a toy space and no data of the user's."""
@@ -111,6 +124,15 @@ def test_2_and_3_trials_equal_5_at_once() -> None:
     assert search("--trials", "5", *options, "--storage", "at-once/journal.log") == 0
     assert len(load().get_trials()) == 5
     assert trials(load()) == trials(load(journal="at-once/journal.log"))
+
+
+def test_a_space_that_can_be_tried_whole_is_a_grid_and_ends_with_its_last_point(
+    home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (home / "toy.py").write_text(GRID_SPACE)
+    assert search("--trials", "10") == 0
+    assert sorted(trial.params["lr"] for trial in load().get_trials()) == [0.01, 0.02, 0.03]
+    assert "grid is exhausted" in capsys.readouterr().out
 
 
 @pytest.mark.usefixtures("home")
