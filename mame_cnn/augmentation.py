@@ -34,11 +34,15 @@ def draw(n_images: int, generator: torch.Generator) -> Tensor:
 def augment(images: Tensor, drawn: Tensor, augmentation: Augmentation) -> Tensor:
     """Return the images [N, C, H, W] changed as drawn [N, 9]: resampled, then cropped.
 
+    What is drawn is of the images' type and on their device.
+
     Images are normalised before, so what a crop adds around them is the mean colour; what a
     rotation, shift, zoom or shear uncovers repeats the border (the default of the Keras
     generator that the MAMe experiments used).
     """
-    column = dict(zip(DRAWS, drawn.to(images).unbind(1), strict=True))
+    if not any(augmentation.model_dump().values()):
+        return images
+    column = dict(zip(DRAWS, drawn.unbind(1), strict=True))
     flip_x = column["flip_horizontal"] < augmentation.flip_horizontal
     flip_y = column["flip_vertical"] < augmentation.flip_vertical
     if _resamples(augmentation):

@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterator, Sequence
 import torch
 from torch import Tensor
 
-from mame_cnn.augmentation import augment, draw
+from mame_cnn.batches import epoch_batches, n_steps_per_epoch
 from mame_cnn.coefficients import gather_coefficients
 from mame_cnn.config import Config
 from mame_cnn.device_data import DeviceData, DeviceSplit
@@ -59,32 +59,32 @@ class Cohort:
 
     def train_epoch(self) -> list[EpochResult]:
         """Train every member for one epoch, evaluate it, and return one result a member."""
-        started = time.perf_counter()
+        started_s = time.perf_counter()
         self.network.train()
-        epoch = self.progress[0].epoch
-        device = self.data.scale.device
+        epoch, device = self.progress[0].epoch, self.data.scale.device
         self.network.set_dropout_generators(
             [generator(config.seed, "dropout", epoch, device=device) for config in self.configs]
         )
+        batch_size = self.configs[0].training.batch_size
+        n_steps = n_steps_per_epoch(len(self.data.train), batch_size)
+        lrs = self._learning_rates(n_steps)
+        lr_table = self._flat.weights.new_tensor(lrs).unsqueeze(2)  # [S, T, 1]
         losses = n_correct = torch.zeros(len(self.keys), device=device)  # [T]
-        n_images, lrs = 0, [0.0] * len(self.keys)
-        for step, (images, labels) in enumerate(self._batches(epoch)):
-            lrs = self._learning_rates(epoch, step)
-            logits, loss = self._train_step(images, labels, lrs)
+        n_images = 0
+        for lr, (images, labels) in zip(lr_table, self._batches(epoch), strict=True):
+            logits, loss = self._train_step(images, labels, lr)
             losses = losses + loss
             n_correct = n_correct + (logits.argmax(-1) == labels).sum(1)
             n_images += len(labels)
-        train_loss = (losses / (step + 1)).tolist()
+        train_loss = (losses / n_steps).tolist()
         train_accuracy = (n_correct / n_images).tolist()
         penalties = penalty_values(self._flat.weights, self._coefficients.penalties).tolist()
-        images_per_s = n_images / (time.perf_counter() - started)
         val_loss, val_accuracy = self._validate()
-        return [
-            self._result(slot, lrs[slot], images_per_s, *figures)
-            for slot, figures in enumerate(
-                zip(train_loss, penalties, train_accuracy, val_loss, val_accuracy, strict=True)
-            )
-        ]
+        images_per_s = n_images / (time.perf_counter() - started_s)
+        figures = zip(
+            lrs[-1], train_loss, penalties, train_accuracy, val_loss, val_accuracy, strict=True
+        )
+        return [self._result(slot, images_per_s, *own) for slot, own in enumerate(figures)]
 
     def drop(self, keys: Collection[int]) -> None:
         """Remove members; those that stay train on as if the others had never been."""
@@ -115,52 +115,34 @@ class Cohort:
         self._coefficients = gather_coefficients(self.configs, self.network, self._flat)
 
     def _batches(self, epoch: int) -> Iterator[tuple[Tensor, Tensor]]:
-        """Yield normalised, augmented images and their labels, the whole epoch once.
+        return epoch_batches(
+            self.data,
+            [config.augmentation for config in self.configs],
+            batch_size=self.configs[0].training.batch_size,
+            data_seed=self.configs[0].data_seed,
+            epoch=epoch,
+        )
 
-        Every batch is full, so that a step has one shape: what is left over of the epoch's
-        random order waits for the next epoch's.
-        """
-        train = self.data.train
-        config = self.configs[0]
-        device = train.labels.device
-        batch_size = min(config.training.batch_size, len(train))
-        order = torch.randperm(len(train), generator=generator(config.data_seed, "order", epoch))
-        draws = generator(config.data_seed, "augmentation", epoch)
-        for start in range(0, len(order) - batch_size + 1, batch_size):
-            indices = order[start : start + batch_size].to(device)
-            images = self.data.normalise(train.images[indices])
-            drawn = draw(batch_size, draws)
-            yield self._augment(images, drawn), train.labels[indices]
-
-    def _augment(self, images: Tensor, drawn: Tensor) -> Tensor:
-        """Return [N, C, H, W] where all members augment alike, else [T, N, C, H, W]."""
-        augmentations = [config.augmentation for config in self.configs]
-        if len(set(augmentations)) == 1:
-            return augment(images, drawn, augmentations[0])
-        return torch.stack([augment(images, drawn, own) for own in augmentations])
-
-    def _learning_rates(self, epoch: int, step: int) -> list[float]:
-        """Return each member's learning rate in one step of the epoch."""
-        n_steps = max(1, len(self.data.train) // self.configs[0].training.batch_size)
+    def _learning_rates(self, n_steps: int) -> list[list[float]]:
+        """Return the learning rates of the coming epoch, [S, T]: a row a step."""
+        epoch = self.progress[0].epoch
         return [
-            training.optimizer.lr
-            * lr_factor(
-                training.schedule,
-                step=epoch * n_steps + step,
-                n_steps_per_epoch=n_steps,
-                epochs=training.epochs,
-                n_reductions=progress.n_reductions,
-            )
-            for training, progress in (
-                (config.training, progress)
+            [
+                config.training.optimizer.lr
+                * lr_factor(
+                    config.training.schedule,
+                    step=epoch * n_steps + step,
+                    n_steps_per_epoch=n_steps,
+                    epochs=config.training.epochs,
+                    n_reductions=progress.n_reductions,
+                )
                 for config, progress in zip(self.configs, self.progress, strict=True)
-            )
+            ]
+            for step in range(n_steps)
         ]
 
-    def _train_step(
-        self, images: Tensor, labels: Tensor, lrs: Sequence[float]
-    ) -> tuple[Tensor, Tensor]:
-        """Update every member once; return its logits [T, N, K] and loss [T]."""
+    def _train_step(self, images: Tensor, labels: Tensor, lr: Tensor) -> tuple[Tensor, Tensor]:
+        """Update every member once at lr [T, 1]; return its logits [T, N, K] and loss [T]."""
         logits = self.network(images)
         loss = cross_entropy(
             logits, labels, self._coefficients.label_smoothing, self._class_weights
@@ -171,7 +153,7 @@ class Cohort:
         self._optimizer.step(
             weights,
             gradients,
-            lr=weights.new_tensor(lrs).unsqueeze(1),
+            lr=lr,
             momentum=self._coefficients.momentum,
             weight_decay=self._coefficients.weight_decay,
             n_decayed=self._flat.n_first,
@@ -189,8 +171,8 @@ class Cohort:
     def _result(
         self,
         slot: int,
-        lr: float,
         images_per_s: float,
+        lr: float,
         train_loss: float,
         penalty: float,
         train_accuracy: float,
@@ -199,10 +181,15 @@ class Cohort:
     ) -> EpochResult:
         """Count the epoch of one member and describe it."""
         progress = self.progress[slot]
-        is_best = progress.completed(val_accuracy, val_loss)
-        failure = None
-        if not math.isfinite(train_loss + penalty):
-            failure = f"loss became {train_loss + penalty} in epoch {progress.epoch}"
+        failure, is_best = None, False
+        if math.isfinite(train_loss + penalty + val_loss):
+            is_best = progress.completed(val_accuracy, val_loss)
+        else:
+            progress.failed()
+            failure = (
+                f"loss is no longer finite in epoch {progress.epoch} (train {train_loss:g}, "
+                f"penalty {penalty:g}, validation {val_loss:g})"
+            )
         return EpochResult(
             key=self.keys[slot],
             epoch=progress.epoch,

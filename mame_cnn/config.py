@@ -9,9 +9,18 @@ import hashlib
 import json
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 MAX_BLOCKS = 6
+MAX_DENSE = 4
+SMALLEST_IMAGE_SIZE, LARGEST_IMAGE_SIZE = 8, 1024
+
+
+def _odd(number: int) -> int:
+    if number % 2 == 0:
+        raise ValueError("must be odd")
+    return number
+
 
 Share = Annotated[float, Field(ge=0, lt=1)]
 """A rate at which something is dropped or smoothed: 0 is off, 1 would leave nothing."""
@@ -37,7 +46,7 @@ class Block(Section):
     width: int = Field(ge=1, le=4096)
     """Output channels of each convolution."""
     convolutions: int = Field(ge=1, le=2)
-    kernel_size: int = Field(ge=1, le=11)
+    kernel_size: Annotated[int, Field(ge=1, le=11), AfterValidator(_odd)]
     """Pixels; odd, so that padding keeps the size."""
     pool_size: int = Field(ge=1, le=16)
     """Pooling window = stride, in pixels; 1 is no pooling."""
@@ -50,12 +59,6 @@ class Block(Section):
     """Adds l1 * sum |w| over each kernel of the block to the loss of every step."""
     l2: Coefficient
     """Adds l2 * sum w^2 over each kernel of the block to the loss of every step."""
-
-    @model_validator(mode="after")
-    def _kernel_is_odd(self) -> Self:
-        if self.kernel_size % 2 == 0:
-            raise ValueError(f"kernel_size must be odd, got {self.kernel_size}")
-        return self
 
 
 class Dense(Section):
@@ -76,13 +79,14 @@ class Network(Section):
     """How the last map becomes a vector: flattened, or averaged or maximised over its pixels."""
     head_drop_rate: Share
     """Share of that vector set to zero in training."""
-    dense: Annotated[tuple[Dense, ...], Field(max_length=4, strict=False)]
+    dense: Annotated[tuple[Dense, ...], Field(max_length=MAX_DENSE, strict=False)]
 
 
 class Optimizer(Section):
     """An update rule and its coefficients; all else is as in torch.optim."""
 
     name: OptimizerName
+    """`adam` and `adamw` are the same rule here, because weight decay is decoupled for all."""
     lr: float = Field(gt=0)
     momentum: Share
     """Of SGD; 0 for every other rule."""
@@ -120,7 +124,7 @@ class Plateau(Section):
 
 
 class Cosine(Section):
-    """Half a cosine wave from the full rate to 0 at the last step (Loshchilov & Hutter 2017)."""
+    """Half a cosine wave, 0 after the last step (Loshchilov & Hutter 2017)."""
 
     name: Literal["cosine"]
 
@@ -179,7 +183,8 @@ class Data(Section):
 
     source: str = Field(min_length=1)
     """A folder, or `digits`."""
-    image_size: int = Field(ge=4, le=2048)
+    image_size: int = Field(ge=SMALLEST_IMAGE_SIZE, le=LARGEST_IMAGE_SIZE)
+    """Side of the square images in pixels."""
 
 
 class Config(Section):

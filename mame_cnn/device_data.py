@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from mame_cnn.data.dataset import Dataset, Split
+from mame_cnn.errors import UserError
 
 
 @dataclass(frozen=True)
@@ -49,7 +50,11 @@ class DeviceData:
 def to_device(
     dataset: Dataset, device: torch.device, dtype: torch.dtype = torch.float32
 ) -> DeviceData:
-    """Return the data set on a device, to be computed with in a floating-point type."""
+    """Return the data set on a device, to be computed with in a floating-point type.
+
+    Raises `UserError` if a GPU has no room for the images.
+    """
+    _check_room(dataset, device)
     mean = torch.tensor(dataset.mean, dtype=dtype, device=device).view(-1, 1, 1)
     std = torch.tensor(dataset.std, dtype=dtype, device=device).view(-1, 1, 1)
     counts = np.bincount(dataset.train.labels, minlength=len(dataset.classes))
@@ -64,6 +69,18 @@ def to_device(
         offset=mean / std,
         class_weights=torch.tensor(weights, dtype=dtype, device=device),
     )
+
+
+def _check_room(dataset: Dataset, device: torch.device) -> None:
+    if device.type != "cuda":
+        return
+    n_bytes = dataset.train.images.nbytes + dataset.val.images.nbytes
+    free, _ = torch.cuda.mem_get_info(device)
+    if n_bytes > free:
+        raise UserError(
+            f"--device {device}: the images take {n_bytes / 2**20:,.0f} MiB, "
+            f"{free / 2**20:,.0f} MiB are free; choose a smaller --image-size or --device cpu"
+        )
 
 
 def _split_to_device(split: Split, device: torch.device) -> DeviceSplit:

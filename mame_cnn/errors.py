@@ -1,8 +1,20 @@
-"""The error that is the user's to mend, and the exit status of a command."""
+"""The error that is the user's to mend, and the exit status of a command.
+
+The same as in `search`, because the two rooms may not import each other.
+"""
 
 import errno
 import sys
 from collections.abc import Callable
+
+_USERS = {
+    getattr(errno, name)
+    for name in (
+        *("ENOSPC", "EDQUOT", "EACCES", "EPERM", "EROFS"),
+        *("EEXIST", "ENOTDIR", "EISDIR", "ENAMETOOLONG"),
+    )
+}
+"""What a path or a disk can do to a command that is not the program's fault."""
 
 
 class UserError(Exception):
@@ -20,7 +32,7 @@ def exit_status(command: Callable[[], int]) -> int:
         print("stopped", file=sys.stderr)
         return 130
     except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS):
+        if error.errno not in _USERS:
             raise
-        print(f"error: {error.strerror}: {error.filename or 'while writing'}", file=sys.stderr)
+        print(f"error: {error.filename or 'output'}: {error.strerror}", file=sys.stderr)
         return 2

@@ -28,6 +28,8 @@ class FinalTraining:
     val_probs: npt.NDArray[np.float32]
     """[N, K], of the best epoch's weights."""
     stopped_because: str
+    is_interrupted: bool
+    """Whether Ctrl-C ended it."""
 
 
 def train_to_the_end(
@@ -35,29 +37,39 @@ def train_to_the_end(
 ) -> FinalTraining:
     """Train until the budget is spent, validation stops improving, or the loss diverges.
 
-    Raises `UserError` if the configuration does not fit the data, or diverges at once.
+    Ctrl-C ends it too, once there is an epoch to keep. Raises `UserError` if the configuration
+    does not fit the data, or diverges at once.
     """
     if reason := infeasible(config.network, data.image_size):
         raise UserError(reason)
     cohort = Cohort([config], [0], data)
     history: list[EpochResult] = []
-    state: dict[str, Tensor] = {}
-    while not history or not (history[-1].is_finished or history[-1].failure):
-        [result] = cohort.train_epoch()
-        history.append(result)
-        on_epoch(result)
-        if result.is_best and result.failure is None:
-            state = {n: t.cpu() for n, t in cohort.network.member_state(0).items()}
-    if not state:
+    kept: tuple[EpochResult, dict[str, Tensor]] | None = None
+    is_interrupted = False
+    try:
+        while not history or not (history[-1].is_finished or history[-1].failure):
+            [result] = cohort.train_epoch()
+            if result.is_best:
+                state = cohort.network.member_state(0)
+                kept = result, {name: tensor.cpu() for name, tensor in state.items()}
+            history.append(result)
+            on_epoch(result)
+    except KeyboardInterrupt:
+        if kept is None:
+            raise
+        is_interrupted = True
+    if kept is None:
         raise UserError(f"training failed: {history[-1].failure}; lower the learning rate")
+    best, state = kept
     cohort.network.load_member_state(0, state)
     probs = torch.softmax(cohort.logits(data.val)[0], dim=-1)
     return FinalTraining(
         history=tuple(history),
-        best=history[cohort.progress[0].best_epoch - 1],
+        best=best,
         state=state,
         val_probs=probs.to("cpu", torch.float32).numpy(),
-        stopped_because=_reason(history[-1], config),
+        stopped_because="Ctrl-C" if is_interrupted else _reason(history[-1], config),
+        is_interrupted=is_interrupted,
     )
 
 

@@ -34,7 +34,7 @@ def infeasible(network: Network, image_size: int) -> str | None:
     for number, block in enumerate(network.blocks, start=1):
         if sizes[number] == 0:
             return (
-                f"pool_size_{number} = {block.pool_size} would shrink block {number}'s map of "
+                f"block {number}: pooling by {block.pool_size} would shrink its map of "
                 f"{sizes[number - 1]} pixels below 1 (images of {image_size} pixels)"
             )
     return None
@@ -104,7 +104,7 @@ class CohortNetwork(nn.Module):
         return logits
 
     def kernels(self) -> list[nn.Parameter]:
-        """Return the weights that penalties and weight decay act on, from the input onwards."""
+        """Return the kernels of all layers, from the input to the output."""
         return [
             module.weight
             for module in self.modules()

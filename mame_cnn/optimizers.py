@@ -47,7 +47,7 @@ def _moments(gradients: Tensor, state: State, step: Step) -> tuple[Tensor, Tenso
 
 
 def _adam(weights: Tensor, gradients: Tensor, state: State, step: Step) -> None:
-    """Kingma & Ba 2015, arXiv 1412.6980. AdamW is this with decoupled weight decay."""
+    """Kingma & Ba 2015, arXiv 1412.6980; AdamW too, as weight decay is decoupled for all."""
     mean, root = _moments(gradients, state, step)
     weights.sub_((mean / root).mul_(step.lr / _correction(0.9, step)))
 

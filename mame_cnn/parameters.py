@@ -1,76 +1,60 @@
-"""The flat vocabulary that a search speaks, and how it becomes a configuration.
+"""How the flat parameters of a search become a configuration.
 
-A name of `BLOCK_DEFAULTS` may carry a block's number (`width_2`), a name of `DENSE_DEFAULTS` a
-dense layer's; the numbered name wins over the plain one. Whatever is not given has the default
-below, which is close to experiments 6 to 10 on MAMe.
+Whatever is not given has the default below, which is close to experiments 6 to 10 on MAMe.
 """
 
-import difflib
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from pydantic import ValidationError
-
-from mame_cnn.config import MAX_BLOCKS, Config
+from mame_cnn.config import Augmentation, Config
 from mame_cnn.errors import UserError
-from mame_cnn.faults import describe_faults
+from mame_cnn.vocabulary import (
+    BLOCK_NAMES,
+    DENSE_NAMES,
+    OPTIMIZER_NAMES,
+    SPECIAL_NAMES,
+    TRAINING_NAMES,
+    Params,
+    Value,
+    faults,
+    idle,
+)
 
-Value = str | int | float
-Params = Mapping[str, Value]
-
-MAX_DENSE = 4
-
-BLOCK_DEFAULTS: dict[str, Value] = {
+DEFAULTS: dict[str, Value] = {
+    "depth": 3,
+    "width": 32,
+    "width_growth": 2.0,
+    "width_limit": 512,
     "convolutions": 1,
     "kernel_size": 3,
     "pool_size": 2,
     "pool": "max",
     "batch_norm": "after_pool",
+    "activation": "relu",
     "drop_rate": 0.0,
     "l1": 0.0,
     "l2": 0.0,
-}
-DENSE_DEFAULTS: dict[str, Value] = {
+    "head": "flatten",
+    "head_drop_rate": 0.0,
+    "dense_depth": 1,
     "dense_width": 64,
     "dense_drop_rate": 0.0,
     "dense_l1": 0.0,
     "dense_l2": 0.0,
-}
-NETWORK_DEFAULTS: dict[str, Value] = {
-    "depth": 3,
-    "width": 32,
-    "width_growth": 2.0,
-    "width_limit": 512,
-    "dense_depth": 1,
-    "activation": "relu",
-    "head": "flatten",
-    "head_drop_rate": 0.0,
-}
-TRAINING_DEFAULTS: dict[str, Value] = {
     "batch_size": 64,
     "optimizer": "adam",
     "lr": 1e-3,
+    "momentum": 0.9,
     "weight_decay": 0.0,
     "schedule": "constant",
+    "decay_rate": 0.05,  # with the 10 epochs below as for the five Spanish painters
+    "decay_after_epochs": 10,
+    "plateau_factor": 0.5,
+    "plateau_patience_epochs": 5,
+    "warmup_fraction": 0.3,  # torch's OneCycleLR
     "label_smoothing": 0.0,
     "class_weights": "none",
     "patience_epochs": 20,  # as in the transfer experiments on MAMe
-}
-# Beside each choice, the parameters that only it has.
-OPTIMIZER_DEFAULTS: dict[str, dict[str, Value]] = {"sgd": {"momentum": 0.9}}
-SCHEDULE_DEFAULTS: dict[str, dict[str, Value]] = {
-    "exponential": {"decay_rate": 0.05, "decay_after_epochs": 10},
-    "plateau": {"plateau_factor": 0.5, "plateau_patience_epochs": 5},
-    "one_cycle": {"warmup_fraction": 0.3},
-}
-SCHEDULE_FIELDS = {
-    "decay_rate": "rate",
-    "decay_after_epochs": "after_epochs",
-    "plateau_factor": "factor",
-    "plateau_patience_epochs": "patience_epochs",
-    "warmup_fraction": "warmup_fraction",
-}
-AUGMENTATION_DEFAULTS: dict[str, Value] = {
     "flip_horizontal": 0.0,
     "flip_vertical": 0.0,
     "rotation_degrees": 0.0,
@@ -80,30 +64,18 @@ AUGMENTATION_DEFAULTS: dict[str, Value] = {
     "shear_fraction": 0.0,
     "crop_pad_px": 0,
 }
+_CHOOSING = {name: DEFAULTS[name] for name in ("depth", "dense_depth", "optimizer", "schedule")}
 
 
-def known_names() -> frozenset[str]:
-    """Return every parameter name, with and without numbers."""
-    names = {*NETWORK_DEFAULTS, *TRAINING_DEFAULTS, *AUGMENTATION_DEFAULTS}
-    for special in (*OPTIMIZER_DEFAULTS.values(), *SCHEDULE_DEFAULTS.values()):
-        names.update(special)
-    for name in ("width", *BLOCK_DEFAULTS):
-        names.update({name, *(f"{name}_{block}" for block in range(1, MAX_BLOCKS + 1))})
-    for name in DENSE_DEFAULTS:
-        names.update({name, *(f"{name}_{layer}" for layer in range(1, MAX_DENSE + 1))})
-    return frozenset(names)
+def space_faults(values: Mapping[str, Sequence[Value]]) -> list[str]:
+    """Return a message for each parameter of a space that is unknown, impossible or idle.
 
-
-def unknown_names(names: Iterable[str]) -> list[str]:
-    """Return a message for each name that is no parameter, with the nearest that is."""
-    known = known_names()
-    messages = []
-    for name in names:
-        if name not in known:
-            nearest = difflib.get_close_matches(name, known, n=1)
-            hint = f"; did you mean {nearest[0]}?" if nearest else ""
-            messages.append(f"{name}: no parameter of the networks or their training{hint}")
-    return messages
+    Args:
+        values: the values that a parameter may take, or the ends of its range, by name.
+    """
+    return faults(values) or idle(
+        {**{name: [value] for name, value in _CHOOSING.items()}, **values}
+    )
 
 
 def config_from_params(
@@ -113,71 +85,53 @@ def config_from_params(
 
     Raises `UserError` naming every parameter that is unknown or out of range.
     """
-    if messages := unknown_names(params):
+    if messages := faults({name: [value] for name, value in params.items()}):
         raise UserError("\n".join(messages))
+    given = {**DEFAULTS, **params}
     content = {
         "seed": seed,
         "data_seed": data_seed,
         "data": {"source": source, "image_size": image_size},
-        "network": _network(params),
-        "training": {"epochs": epochs, **_training(params)},
-        "augmentation": _pick(params, AUGMENTATION_DEFAULTS),
+        "network": {
+            "blocks": [_block(given, number) for number in range(1, int(given["depth"]) + 1)],
+            "activation": given["activation"],
+            "head": given["head"],
+            "head_drop_rate": given["head_drop_rate"],
+            "dense": [_dense(given, number) for number in range(1, int(given["dense_depth"]) + 1)],
+        },
+        "training": {"epochs": epochs, **_training(given)},
+        "augmentation": {name: given[name] for name in Augmentation.model_fields},
     }
-    try:
-        return Config.model_validate(content)
-    except ValidationError as error:
-        raise UserError("\n".join(describe_faults(error))) from None
+    return Config.model_validate(content)
 
 
-def _pick(params: Params, defaults: Params) -> dict[str, Value]:
-    return {name: params.get(name, default) for name, default in defaults.items()}
+def _block(given: Params, number: int) -> dict[str, Value]:
+    """Return the fields of one block: the numbered name, else the plain one."""
+    grown = float(given["width"]) * float(given["width_growth"]) ** (number - 1)
+    plain = {**given, "width": min(round(grown), int(given["width_limit"]))}
+    return {name: given.get(f"{name}_{number}", plain[name]) for name in BLOCK_NAMES}
 
 
-def _numbered(params: Params, defaults: Params, number: int) -> dict[str, Value]:
-    """Return the values of one block or layer: the numbered name, else the plain one."""
+def _dense(given: Params, number: int) -> dict[str, Value]:
+    """Return the fields of one dense layer: the numbered name, else the plain one."""
     return {
-        name: params.get(f"{name}_{number}", params.get(name, default))
-        for name, default in defaults.items()
+        field: given.get(f"{name}_{number}", given[name]) for name, field in DENSE_NAMES.items()
     }
 
 
-def _network(params: Params) -> dict[str, Any]:
-    shape = _pick(params, NETWORK_DEFAULTS)
-    blocks = [
-        {"width": _width(params, shape, number), **_numbered(params, BLOCK_DEFAULTS, number)}
-        for number in range(1, int(shape["depth"]) + 1)
-    ]
-    dense = []
-    for number in range(1, int(shape["dense_depth"]) + 1):
-        layer = _numbered(params, DENSE_DEFAULTS, number)
-        dense.append({name.removeprefix("dense_"): value for name, value in layer.items()})
+def _training(given: Params) -> dict[str, Any]:
+    optimizer = {field: given[name] for name, field in OPTIMIZER_NAMES.items()}
     return {
-        "blocks": blocks,
-        "activation": shape["activation"],
-        "head": shape["head"],
-        "head_drop_rate": shape["head_drop_rate"],
-        "dense": dense,
+        "optimizer": {"momentum": 0.0, **optimizer, **_special(given, "optimizer")},
+        "schedule": {"name": given["schedule"], **_special(given, "schedule")},
+        **{name: given[name] for name in TRAINING_NAMES},
     }
 
 
-def _width(params: Params, shape: Params, number: int) -> Value:
-    """Return a block's width: its own, else width * width_growth^(number - 1), limited."""
-    grown = float(shape["width"]) * float(shape["width_growth"]) ** (number - 1)
-    return params.get(f"width_{number}", min(round(grown), int(shape["width_limit"])))
-
-
-def _training(params: Params) -> dict[str, Any]:
-    training: dict[str, Any] = _pick(params, TRAINING_DEFAULTS)
-    momentum = params.get("momentum", OPTIMIZER_DEFAULTS["sgd"]["momentum"])
-    training["optimizer"] = {
-        "name": training["optimizer"],
-        "lr": training.pop("lr"),
-        "momentum": momentum if training["optimizer"] == "sgd" else 0.0,
-        "weight_decay": training.pop("weight_decay"),
+def _special(given: Params, choice: str) -> dict[str, Value]:
+    """Return the fields that only the chosen option has."""
+    return {
+        field: given[name]
+        for name, (of, option, _, field) in SPECIAL_NAMES.items()
+        if (of, option) == (choice, given[choice])
     }
-    special = _pick(params, SCHEDULE_DEFAULTS.get(str(training["schedule"]), {}))
-    training["schedule"] = {
-        "name": training["schedule"],
-        **{SCHEDULE_FIELDS[name]: value for name, value in special.items()},
-    }
-    return training

@@ -64,6 +64,10 @@ class Progress:
         self._plateau_loss = math.inf
         self._plateau_epochs = 0
 
+    def failed(self) -> None:
+        """Count an epoch that ended without a usable network; it is never the best."""
+        self.epoch += 1
+
     def completed(self, val_accuracy: float, val_loss: float) -> bool:
         """Count one more epoch; return whether its validation accuracy is the best so far."""
         self.epoch += 1

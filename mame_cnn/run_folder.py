@@ -1,7 +1,7 @@
 """What a training run leaves behind: one folder, complete or not there at all.
 
 config.toml                 the configuration, with provenance
-weights.safetensors         weights of the best epoch; classes and normalisation beside them
+weights.safetensors         weights of the best epoch; what they need to be used beside them
 metrics.csv                 one row an epoch
 val_probabilities.csv       one row an image, one column a class
 classification_report.csv   precision, recall, F1, support by class
@@ -10,12 +10,14 @@ confusion_matrix.csv        rows are true classes
 
 import json
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from safetensors.torch import save_file
+from safetensors.torch import save
 
 from mame_cnn.config import Config
 from mame_cnn.config_file import write_config
@@ -25,6 +27,10 @@ from mame_cnn.evaluation import evaluate
 from mame_cnn.final_training import FinalTraining
 
 WEIGHTS = "weights.safetensors"
+_METRICS = (
+    *("epoch", "lr", "train_loss", "penalty", "train_accuracy"),
+    *("val_loss", "val_accuracy", "images_per_s", "is_best"),
+)
 
 
 def next_run_folder(parent: Path, name: str) -> Path:
@@ -35,24 +41,36 @@ def next_run_folder(parent: Path, name: str) -> Path:
     return folder
 
 
-def check_is_free(folder: Path) -> None:
-    """Raise `UserError` if a run would overwrite something."""
+@contextmanager
+def run_folder(folder: Path) -> Iterator[Path]:
+    """Make room for a run: a folder beside its place, moved there if the block ends well.
+
+    Made before the training, so that a place that cannot be written to shows at once. Raises
+    `UserError` if the run would overwrite something.
+    """
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise UserError(f"--out {folder}: exists and is not empty; nothing is overwritten")
+    unfinished = folder.with_name(folder.name + ".unfinished")
+    shutil.rmtree(unfinished, ignore_errors=True)
+    unfinished.mkdir(parents=True)
+    try:
+        yield unfinished
+        if folder.exists():
+            folder.rmdir()
+        unfinished.rename(folder)
+    finally:
+        shutil.rmtree(unfinished, ignore_errors=True)
 
 
-def write_run_folder(
+def write_run(
     folder: Path,
     config: Config,
     training: FinalTraining,
     dataset: Dataset,
     provenance: dict[str, Any],
 ) -> None:
-    """Write a finished run, first beside its place and then into it in one move."""
-    unfinished = folder.with_name(folder.name + ".unfinished")
-    shutil.rmtree(unfinished, ignore_errors=True)
-    unfinished.mkdir(parents=True)
-    write_config(unfinished / "config.toml", config, provenance)
+    """Write the files of a finished run into its folder."""
+    write_config(folder / "config.toml", config, provenance)
     identity = {
         "classes": list(dataset.classes),
         "channels": dataset.channels,
@@ -61,28 +79,18 @@ def write_run_folder(
         "std": dataset.std,
         "config_digest": config.digest,
         "data_digest": dataset.digest,
+        "seed": config.seed,
+        "provenance": provenance,
     }
-    save_file(
-        training.state,
-        unfinished / WEIGHTS,
-        metadata={name: json.dumps(value) for name, value in identity.items()},
-    )
-    _metrics(training).to_csv(unfinished / "metrics.csv", index=False)
-    probs = pd.DataFrame(training.val_probs, columns=list(dataset.classes))
+    metadata = {name: json.dumps(value) for name, value in identity.items()}
+    (folder / WEIGHTS).write_bytes(save(training.state, metadata))
+    history = pd.DataFrame([asdict(result) for result in training.history])
+    history[list(_METRICS)].to_csv(folder / "metrics.csv", index=False)
+    # Prefixed, because a class may be called `image` or `label`.
+    probs = pd.DataFrame(training.val_probs, columns=[f"prob {c}" for c in dataset.classes])
     probs.insert(0, "image", list(dataset.val.names))
     probs.insert(1, "label", [dataset.classes[label] for label in dataset.val.labels])
-    probs.to_csv(unfinished / "val_probabilities.csv", index=False)
+    probs.to_csv(folder / "val_probabilities.csv", index=False)
     evaluation = evaluate(training.val_probs, dataset.val.labels, dataset.classes)
-    evaluation.report.to_csv(unfinished / "classification_report.csv")
-    evaluation.confusions.to_csv(unfinished / "confusion_matrix.csv")
-    if folder.exists():
-        folder.rmdir()
-    unfinished.rename(folder)
-
-
-def _metrics(training: FinalTraining) -> pd.DataFrame:
-    """Return one row an epoch."""
-    columns = (
-        "epoch lr train_loss penalty train_accuracy val_loss val_accuracy images_per_s is_best"
-    )
-    return pd.DataFrame([asdict(result) for result in training.history])[columns.split()]
+    evaluation.report.to_csv(folder / "classification_report.csv", index=False)
+    evaluation.confusions.to_csv(folder / "confusion_matrix.csv")

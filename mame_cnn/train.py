@@ -9,6 +9,7 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from mame_cnn.arguments import count
 from mame_cnn.config import Config
 from mame_cnn.config_file import read_config
 from mame_cnn.data.dataset import Dataset
@@ -19,7 +20,7 @@ from mame_cnn.environment import environment
 from mame_cnn.errors import exit_status
 from mame_cnn.final_training import FinalTraining, train_to_the_end
 from mame_cnn.progress import EpochResult
-from mame_cnn.run_folder import check_is_free, next_run_folder, write_run_folder
+from mame_cnn.run_folder import next_run_folder, run_folder, write_run
 from mame_cnn.seeds import derive_seed
 
 EXAMPLES = """\
@@ -34,8 +35,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; return its exit status."""
     options = _parser().parse_args(argv)
     config, provenance = read_config(options.config)
-    if options.out:
-        check_is_free(options.out)
     device = choose_device(options.device)
     source = options.data or config.data.source
     dataset = load_dataset(source, config.data.image_size, progress=not options.quiet)
@@ -45,16 +44,16 @@ def main(argv: Sequence[str] | None = None) -> int:
     _warn_of_other_data(provenance, dataset, console)
     config = _with_options(config, dataset.source, options.epochs)
     data = to_device(dataset, device)
-    provenance = provenance | {
-        "data_digest": dataset.digest,
-        "environment": environment(device),
-    }
     for number in range(options.seeds):
         seeded = _with_seed(config, number)
-        training = _train(seeded, data, console)
         folder = _folder(options, number)
-        write_run_folder(folder, seeded, training, dataset, provenance)
+        with run_folder(folder) as unfinished:
+            training = _train(seeded, data, console)
+            trained = _trained(dataset, environment(device), training)
+            write_run(unfinished, seeded, training, dataset, {**provenance, "training": trained})
         _summarise(training, provenance, folder, console)
+        if training.is_interrupted:
+            return 130
     return 0
 
 
@@ -67,21 +66,14 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("config", type=Path, metavar="CONFIG.toml")
     parser.add_argument("--data", metavar="DIR|digits", help="default: what the file names")
-    parser.add_argument("--epochs", type=_positive, help="default: what the file says")
-    parser.add_argument("--seeds", type=_positive, default=1, metavar="K", help="train K times")
+    parser.add_argument("--epochs", type=count, help="default: what the file says")
+    parser.add_argument("--seeds", type=count, default=1, metavar="K", help="train K times")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:1")
     parser.add_argument(
         "--out", type=Path, metavar="DIR", help="default: runs/NAME-01 beside the file"
     )
     parser.add_argument("--quiet", action="store_true", help="print errors only")
     return parser
-
-
-def _positive(text: str) -> int:
-    number = int(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError(f"must be at least 1, got {number}")
-    return number
 
 
 def _with_options(config: Config, source: str, epochs: int | None) -> Config:
@@ -105,6 +97,20 @@ def _folder(options: argparse.Namespace, number: int) -> Path:
         return next_run_folder(config.parent / "runs", config.stem)
     out: Path = options.out
     return out if options.seeds == 1 else out / f"seed-{number + 1:02d}"
+
+
+def _trained(
+    dataset: Dataset, versions: dict[str, str], training: FinalTraining
+) -> dict[str, Any]:
+    """Return the provenance of this training, beside that of the search."""
+    return {
+        "data_name": dataset.name,
+        "data_source": dataset.source,
+        "data_digest": dataset.digest,
+        "best_epoch": training.best.epoch,
+        "val_accuracy": training.best.val_accuracy,
+        "environment": versions,
+    }
 
 
 def _warn_of_other_data(provenance: dict[str, Any], dataset: Dataset, console: Console) -> None:

@@ -3,7 +3,7 @@
 It has the shape of `search.trainer.Trainer` without importing it.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any, Protocol
 
 import torch
@@ -13,10 +13,10 @@ from mame_cnn.config import Config
 from mame_cnn.data.dataset import Dataset
 from mame_cnn.device_data import to_device
 from mame_cnn.environment import environment
-from mame_cnn.errors import UserError
 from mame_cnn.fusion import fusion_key
 from mame_cnn.network import infeasible
-from mame_cnn.parameters import Params, config_from_params, unknown_names
+from mame_cnn.parameters import config_from_params
+from mame_cnn.vocabulary import Params
 
 
 class Member(Protocol):
@@ -60,17 +60,9 @@ class ImageTrainer:
         }
         self.environment = environment(device)
 
-    def unknown(self, names: Iterable[str]) -> list[str]:
-        """Return a message for each name that is no parameter here."""
-        return unknown_names(names)
-
     def infeasible(self, params: Params) -> str | None:
         """Say why these parameters describe no network for these images, or return None."""
-        try:
-            config = self._config(params, seed=0)
-        except UserError as error:
-            return str(error)
-        return infeasible(config.network, self._data.image_size)
+        return infeasible(self._config(params, seed=0).network, self._data.image_size)
 
     def config(self, member: Member) -> dict[str, Any]:
         """Return the member's complete configuration as plain nested values."""

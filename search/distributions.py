@@ -41,11 +41,7 @@ def tidy(parameter: Parameter, drawn: float | str) -> Value:
     Samplers compute `low + k * step` in floating point and may hand out NumPy scalars.
     """
     if isinstance(parameter, Float):
-        value = float(drawn)
-        if parameter.step is None:
-            return value
-        grid = parameter.grid() or ()
-        return min(grid, key=lambda point: abs(float(point) - value))
+        return parameter.nearest(float(drawn))
     if isinstance(parameter, Int):
         return int(drawn)
     return drawn

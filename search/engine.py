@@ -213,7 +213,8 @@ class _Loop:
         run = self.running.pop(record.key)
         best = run.best or record
         run.trial.set_user_attr(BEST_EPOCH, best.epoch)
-        run.trial.set_user_attr(METRICS, dict(best.metrics))
+        metrics = {name: value for name, value in best.metrics.items() if math.isfinite(value)}
+        run.trial.set_user_attr(METRICS, metrics)
         self.failures.clear()
         if record.failure is not None:
             run.trial.set_user_attr(FAILURE, record.failure)
@@ -256,8 +257,12 @@ class _Sound:
 
 
 def _sound(record: Record) -> Record:
-    """Return the record with a value that samplers can learn from: the worst, if it has none."""
-    if math.isfinite(record.value):
+    """Return the record with a value that samplers can learn from.
+
+    The worst value where there is none, and where training failed: whatever a network without
+    finite weights answers is no accuracy of its own.
+    """
+    if math.isfinite(record.value) and record.failure is None:
         return record
     failure = record.failure or f"the value of epoch {record.epoch} is {record.value}"
     return _Sound(

@@ -20,6 +20,7 @@ from optuna.study import Study
 from optuna.trial import FrozenTrial
 
 from search import pins
+from search.arguments import whole
 from search.errors import UserError, exit_status
 from search.storage import DEFAULT_STORAGE, Place, open_storage
 from search.study import load_study
@@ -185,9 +186,11 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("study", metavar="STUDY", help="the study's name")
     which = parser.add_mutually_exclusive_group()
     which.add_argument(
-        "--trial", type=_number(0), metavar="N", help="this trial, whatever became of it"
+        "--trial", type=whole(at_least=0), metavar="N", help="this trial, whatever became of it"
     )
-    which.add_argument("--top", type=_number(1), metavar="K", help="the K best trials, a folder")
+    which.add_argument(
+        "--top", type=whole(at_least=1), metavar="K", help="the K best trials, a folder"
+    )
     parser.add_argument(
         "--storage",
         default=DEFAULT_STORAGE,
@@ -201,15 +204,6 @@ def _parser() -> argparse.ArgumentParser:
         "(default: STUDY/best.toml, STUDY/trial-N.toml or STUDY/top/ beside the storage)",
     )
     return parser
-
-
-def _number(least: int) -> Any:
-    def read(text: str) -> int:
-        if not text.isdecimal() or int(text) < least:
-            raise argparse.ArgumentTypeError(f"{text!r} is no whole number from {least}")
-        return int(text)
-
-    return read
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
-"""The grid: every feasible point of a finite space once, in a fixed order, then no more."""
+"""The grid: every feasible point of a finite space once, known good ones first, then no more."""
 
 from collections.abc import Iterator, Mapping
+from itertools import chain
 from typing import Any
 
 from optuna.distributions import BaseDistribution
@@ -17,14 +18,14 @@ from search.trials import is_counted, point
 
 
 class GridSampler(BaseSampler):
-    """Hands out the first feasible point that no counted trial has.
+    """Hands out the first feasible point that no counted trial has, baselines before others.
 
     What is left follows from the study's trials, so that runs and processes share the grid;
     a point whose trial was interrupted comes again.
     """
 
     tries_baselines = False
-    """Only the grid's points are tried."""
+    """They are points of the grid, handed out like any other."""
 
     def __init__(self, space: Space, infeasible: Infeasible) -> None:
         endless = [row.name for row in space.parameters if row.n_values() is None]
@@ -65,7 +66,7 @@ class GridSampler(BaseSampler):
     def _left(self, study: Study) -> Iterator[Mapping[str, Value]]:
         trials = study.get_trials(deepcopy=False)
         taken = {point(trial.params) for trial in trials if is_counted(trial)}
-        for params in self._space.grid():
+        for params in chain(self._space.baselines, self._space.grid()):
             is_new = point(params) not in taken
             if is_new and self._infeasible({**self._space.fixed, **params}) is None:
                 yield params

@@ -138,6 +138,6 @@ def _end(row: Parameter, value: Any) -> str | None:
         (math.log(number) if row.log else number) for number in (row.low, row.high, value)
     )
     share = (at - low) / (high - low)
-    if _NEAR_END <= share <= 1 - _NEAR_END:
-        return None
+    if _NEAR_END <= share <= 1 - _NEAR_END or at == row.low == 0:
+        return None  # nothing lies beyond a rate of 0
     return f"{row.name} {value:g} of {wording.values(row.to_json())}"

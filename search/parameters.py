@@ -129,10 +129,15 @@ class Float(_Named):
     def grid(self) -> tuple[Value, ...] | None:
         """Return every value from low to high; None where they are not finitely many."""
         n_values = self.n_values()
-        if n_values is None:
-            return None
-        low, step = _exact(self.low), _exact(self.step or 0)  # so that 0.1 + 2 * 0.1 is 0.3
-        return tuple(float(low + index * step) for index in range(n_values))
+        return None if n_values is None else tuple(self._point(k) for k in range(n_values))
+
+    def nearest(self, value: float) -> float:
+        """Return the nearest value on the grid; the value itself where there is no step."""
+        return value if self.step is None else self._point(round((value - self.low) / self.step))
+
+    def _point(self, index: int) -> float:
+        """Return a point of the grid, computed exactly so that 0.1 + 2 * 0.1 is 0.3."""
+        return float(_exact(self.low) + index * _exact(self.step or 0))
 
     def faults(self) -> list[str]:
         """Return what is wrong with the parameter itself, each fault headed by its name."""

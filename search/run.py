@@ -5,9 +5,9 @@ a trainer of networks and hands it to the engine, which knows no networks.
 """
 
 import argparse
-import math
+import shlex
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from rich.console import Console
@@ -16,7 +16,9 @@ from rich.table import Table
 import mame_cnn.errors
 from mame_cnn.data.load import find_source, load_dataset
 from mame_cnn.device import choose_device
+from mame_cnn.parameters import space_faults
 from mame_cnn.trainer import ImageTrainer
+from search.arguments import seconds, whole
 from search.display import make_display
 from search.engine import search
 from search.errors import UserError, exit_status
@@ -25,12 +27,14 @@ from search.outcome import Outcome
 from search.progress import percent
 from search.pruners import PRUNERS, make_pruner
 from search.samplers import SAMPLERS, make_sampler
-from search.space import Space
+from search.space import Choice, Parameter, Space, Value
 from search.space_file import load_space
 from search.storage import DEFAULT_STORAGE, Place, open_storage
 from search.study import open_study
 
 DEFAULT_TRIALS = 50
+MAX_VALUES = 1000
+"""Values of a range that are all checked beforehand; of more, the ends are."""
 DEFAULT_ARTIFACTS = Path("studies/artifacts")
 
 EXAMPLES = """\
@@ -47,13 +51,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(argv)
     console = Console(quiet=options.quiet, highlight=False, markup=False, soft_wrap=True)
     space = load_space(options.space)
+    check_parameters(space)
     trainer = _trainer(space, options, console)
-    _check_parameters(space, trainer)
-    name = options.sampler or _fitting_sampler(space, options.trials)
+    name = options.sampler or _fitting_sampler(space)
     sampler = make_sampler(name, space, trainer.infeasible, options.seed)
     pruner = make_pruner(options.pruner, trainer.epochs)
-    place = open_storage(options.storage)
     options.artifacts.mkdir(parents=True, exist_ok=True)
+    place = open_storage(options.storage)
     opened = open_study(place, options.study or options.space.stem, space, trainer)
     display = make_display(opened.name, options.trials, trainer.epochs, is_quiet=options.quiet)
     outcome = search(
@@ -81,7 +85,7 @@ def _parser() -> argparse.ArgumentParser:
     add("space", type=Path, metavar="SPACE.py", help="a Python file, and run as such")
     add(
         "--trials",
-        type=_count,
+        type=whole(at_least=1),
         default=DEFAULT_TRIALS,
         metavar="N",
         help=f"the study's total, however many runs it takes (default: {DEFAULT_TRIALS})",
@@ -93,50 +97,20 @@ def _parser() -> argparse.ArgumentParser:
         help="default: $MAME_DATA, then data/mame, then the embedded digits",
     )
     add("--image-size", type=int, metavar="PX", help="default: 256; 32 for the digits")
-    add("--epochs", type=_count, metavar="E", help="default: the space's")
+    add("--epochs", type=whole(at_least=1), metavar="E", help="default: the space's")
     add("--storage", default=DEFAULT_STORAGE, metavar="PATH|URL", help="default: %(default)s")
     add("--artifacts", type=Path, default=DEFAULT_ARTIFACTS, metavar="DIR")
     add(
         "--sampler",
         choices=SAMPLERS,
-        help="default: tpe; grid for a space of no more points than trials",
+        help=f"default: tpe; grid for a space of at most {DEFAULT_TRIALS} points",
     )
     add("--pruner", choices=PRUNERS, default=PRUNERS[0], help="default: %(default)s")
     add("--device", default="auto", help="auto, cpu, cuda or cuda:1 (default: auto)")
-    add("--seed", type=_seed, default=0, metavar="S", help="default: 0")
-    add("--timeout", type=_seconds, metavar="SECONDS", help="stop at an epoch's end")
+    add("--seed", type=whole(at_least=0), default=0, metavar="S", help="default: 0")
+    add("--timeout", type=seconds, metavar="SECONDS", help="stop at an epoch's end")
     add("--quiet", action="store_true", help="print the outcome only")
     return parser
-
-
-def _count(text: str) -> int:
-    return _number(text, at_least=1)
-
-
-def _seed(text: str) -> int:
-    return _number(text, at_least=0)
-
-
-def _seconds(text: str) -> float:
-    try:
-        seconds = float(text)
-    except ValueError:
-        seconds = math.nan
-    if not seconds > 0:
-        raise argparse.ArgumentTypeError(f"expected a number above 0, got {text}")
-    return seconds
-
-
-def _number(text: str, at_least: int) -> int:
-    try:
-        number = int(text)
-    except ValueError:
-        number = at_least - 1
-    if number < at_least:
-        raise argparse.ArgumentTypeError(
-            f"expected a whole number of at least {at_least}, got {text}"
-        )
-    return number
 
 
 def _trainer(space: Space, options: argparse.Namespace, console: Console) -> ImageTrainer:
@@ -154,16 +128,29 @@ def _trainer(space: Space, options: argparse.Namespace, console: Console) -> Ima
     )
 
 
-def _fitting_sampler(space: Space, n_trials: int) -> str:
-    """Return the grid for a space that can be tried whole, else the default sampler."""
+def _fitting_sampler(space: Space) -> str:
+    """Return the grid for a space that can be tried whole, else the default sampler.
+
+    Not by --trials: a study that is continued with more of them keeps its sampler.
+    """
     n_points = space.n_grid_points()
-    return "grid" if n_points is not None and n_points <= n_trials else SAMPLERS[0]
+    return "grid" if n_points is not None and n_points <= DEFAULT_TRIALS else SAMPLERS[0]
 
 
-def _check_parameters(space: Space, trainer: ImageTrainer) -> None:
-    names: Iterable[str] = (*space.fixed, *(parameter.name for parameter in space.parameters))
-    if messages := trainer.unknown(names):
+def check_parameters(space: Space) -> None:
+    """Raise `UserError` for parameters that networks do not have, before any data is read."""
+    values: dict[str, Sequence[Value]] = {name: [value] for name, value in space.fixed.items()}
+    values |= {parameter.name: _values(parameter) for parameter in space.parameters}
+    if messages := space_faults(values):
         raise UserError("\n".join(messages))
+
+
+def _values(parameter: Parameter) -> Sequence[Value]:
+    """Return all that a parameter may be if that is not much, else the ends of its range."""
+    n_values = parameter.n_values()
+    if isinstance(parameter, Choice) or (n_values is not None and n_values <= MAX_VALUES):
+        return parameter.grid() or ()
+    return parameter.low, parameter.high
 
 
 def _summarise(outcome: Outcome, study: str, place: Place, artifacts: Path) -> None:
@@ -187,8 +174,8 @@ def _summarise(outcome: Outcome, study: str, place: Place, artifacts: Path) -> N
     console.print(table)
     console.print("\nnext:")
     for command in (
-        f"optuna-dashboard {place.given} --artifact-dir {artifacts}",
-        f"python -m search.export {study}{place.option}",
+        shlex.join(["optuna-dashboard", place.given, "--artifact-dir", str(artifacts)]),
+        shlex.join(["python", "-m", "search.export", study]) + place.option,
         train_command(default_path(place, study)),
     ):
         console.print(f"  {command}")

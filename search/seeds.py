@@ -1,7 +1,8 @@
 """Seeds derived from a study's seed by a stable hash.
 
 Every draw and every member has its own seed, named by what it is for, so that a study run in
-pieces, or by several processes, draws and trains what it would have in one go.
+pieces draws and trains what it would have in one go. With several processes that holds for the
+samplers that do not learn, random and grid; the others see trials end in another order.
 """
 
 import hashlib

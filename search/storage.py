@@ -3,6 +3,7 @@
 A path is a journal, an address with `://` a database. What only reads creates nothing.
 """
 
+import shlex
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -38,7 +39,8 @@ class Place:
     @property
     def option(self) -> str:
         """What a command needs in addition to find this storage; nothing for the default."""
-        return "" if self.given == DEFAULT_STORAGE else f" --storage {self.given}"
+        is_default = self.given == DEFAULT_STORAGE
+        return "" if is_default else f" --storage {shlex.quote(self.given)}"
 
 
 def open_storage(given: str = DEFAULT_STORAGE, *, create: bool = True) -> Place:

@@ -5,7 +5,7 @@ structural, so a trainer imports nothing from here: `mame_cnn.trainer` is one, m
 the tests of this package use another, made of arithmetic.
 """
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -88,9 +88,6 @@ class Trainer(Protocol):
     @property
     def environment(self) -> Mapping[str, str]:
         """Versions, device and commit, kept with each trial as provenance."""
-
-    def unknown(self, names: Iterable[str]) -> list[str]:
-        """Return a message for each parameter name that this trainer does not know."""
 
     def infeasible(self, params: Mapping[str, Value]) -> str | None:
         """Say why these parameters cannot be trained on this data, or None if they can."""

@@ -193,6 +193,8 @@ def command(module: str, *arguments: str) -> int:
         ("search.run", ["none.py"], "none.py"),
         ("search.run", ["broken.py"], "broken.py:2: syntax error"),
         ("search.run", ["misspelt.py"], "did you mean width"),
+        ("search.run", ["illegal.py"], "kernel_size: must be odd, got 4"),
+        ("search.run", ["toy.py", "--artifacts", "toy.py"], "toy.py"),
         ("search.run", ["toy.py", "--data", "no/such/folder"], "no/such/folder"),
         ("search.run", ["toy.py", "--image-size", "2"], "image size 2"),
         ("search.run", ["toy.py", "--device", "tpu"], "--device tpu"),
@@ -211,6 +213,10 @@ def test_a_mistake_gives_one_message_and_status_2(
     (home / "broken.py").write_text("SPACE = 1\nSPACE = = 2\n")
     misspelt = TOY_SPACE.replace('"width": 2', '"widht": 2')
     (home / "misspelt.py").write_text(misspelt)
+    illegal = TOY_SPACE.replace(
+        'Int("depth", 1, 3)', 'Int("depth", 1, 3), Int("kernel_size", 3, 5)'
+    )
+    (home / "illegal.py").write_text(illegal)
     assert command(module, *arguments) == 2
     message = capsys.readouterr().err
     assert expected in message

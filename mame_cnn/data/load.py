@@ -6,6 +6,7 @@ The test split has a function of its own, so that nothing else opens it by accid
 import os
 from pathlib import Path
 
+from mame_cnn.config import LARGEST_IMAGE_SIZE, SMALLEST_IMAGE_SIZE
 from mame_cnn.data import digits
 from mame_cnn.data.dataset import Dataset, Split
 from mame_cnn.data.layout import read_listing
@@ -13,7 +14,6 @@ from mame_cnn.data.prepare import CHANNELS, prepare
 from mame_cnn.errors import UserError
 
 FOLDER_IMAGE_SIZE = 256  # the size of MAMe's reduced version
-SMALLEST_IMAGE_SIZE, LARGEST_IMAGE_SIZE = 8, 1024
 DEFAULT_FOLDER = "data/mame"
 
 

@@ -52,6 +52,7 @@ class CohortDropout(nn.Module):
         """Return 0 where an output is dropped and 1 / (1 - rate) elsewhere."""
         if not drop_rate:
             return torch.ones_like(member)
-        # Float32 whatever the network's type, so that one seed drops the same everywhere.
+        # Float32 whatever the network's type, so that float64 drops the same. Drawn where the
+        # outputs are: a GPU drops other outputs than a CPU does.
         drawn = torch.rand(member.shape, generator=generator, device=member.device)
         return (drawn >= drop_rate).to(member.dtype).div_(1 - drop_rate)

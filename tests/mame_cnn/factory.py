@@ -7,7 +7,8 @@ import torch
 
 from mame_cnn.config import Config
 from mame_cnn.device_data import DeviceData, DeviceSplit
-from mame_cnn.parameters import Value, config_from_params
+from mame_cnn.parameters import config_from_params
+from mame_cnn.vocabulary import Value
 
 
 def make_config(*, seed: int = 1, epochs: int = 3, image_size: int = 8, **params: Value) -> Config:

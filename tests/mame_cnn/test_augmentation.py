@@ -33,7 +33,7 @@ def inner(images: Tensor) -> Tensor:
 
 
 def test_no_augmentation_returns_the_images_themselves(images: Tensor) -> None:
-    drawn = draw(4, generator("draws"))
+    drawn = draw(4, generator("draws")).double()
     assert augment(images, drawn, make_config().augmentation) is images
 
 

@@ -177,10 +177,11 @@ def test_five_updates_equal_those_of_plain_modules(shape: Shape, optimizer: str)
     assert len(batches) == N_STEPS
 
     cohort.network.train()
+    lr = torch.tensor(cohort._learning_rates(1), dtype=torch.float64).T  # [T, 1]
     streams = [generator(config.seed, "dropout", 0) for config in cohort.configs]
     cohort.network.set_dropout_generators(streams)
     for images, labels in batches:
-        cohort._train_step(images, labels, cohort._learning_rates(0, 0))
+        cohort._train_step(images, labels, lr)
         gradients = cohort._flat.gradients.clone()
     for slot, (plain, config) in enumerate(zip(plains, cohort.configs, strict=True)):
         rule = torch_optimizer(plain.train(), config)

@@ -63,7 +63,7 @@ def test_all_faults_of_a_file_are_reported_at_once(written: Path) -> None:
 @pytest.mark.parametrize(
     ("old", "new", "expected"),
     [
-        ("kernel_size = 3", "kernel_size = 4", "kernel_size must be odd, got 4"),
+        ("kernel_size = 3", "kernel_size = 4", "kernel_size: must be odd, got 4"),
         ("momentum = 0.0", "momentum = 0.9", "momentum belongs to sgd"),
         ('name = "one_cycle"', 'name = "two_cycle"', "two_cycle"),
         ("epochs = 3", "epochs = 3.5", "training.epochs"),

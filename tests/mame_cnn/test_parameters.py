@@ -2,7 +2,8 @@ import pytest
 
 from mame_cnn.errors import UserError
 from mame_cnn.network import infeasible, n_parameters
-from mame_cnn.parameters import unknown_names
+from mame_cnn.parameters import DEFAULTS, config_from_params, space_faults
+from mame_cnn.vocabulary import SPECIAL_NAMES, Value, faults
 from tests.mame_cnn.factory import make_config
 
 
@@ -27,27 +28,59 @@ def test_momentum_reaches_sgd_only() -> None:
     assert make_config(optimizer="adam", momentum=0.5).training.optimizer.momentum == 0
 
 
-def test_unknown_names_are_all_reported_with_the_nearest() -> None:
-    messages = unknown_names(["lr", "learning_rate", "witdh_2", "drop_rate_7"])
-    assert len(messages) == 3
+def test_all_unknown_names_and_impossible_values_are_reported_at_once() -> None:
+    messages = space_faults(
+        {
+            "lr": [-1.0, 0.1],
+            "witdh_2": [4],
+            "drop_rate_7": [0.1],
+            "optimizer": ["adam", "adamm"],
+            "kernel_size": [3, 4, 5],
+            "depth": [1.0],
+            "convolutions": ["two"],
+        }
+    )
+    assert [message.partition(":")[0] for message in messages] == [
+        *("lr", "witdh_2", "drop_rate_7", "optimizer", "kernel_size", "depth", "convolutions")
+    ]
+    assert messages[0].endswith("should be greater than 0, got -1.0")
     assert messages[1].endswith("did you mean width_2?")
+    assert "'sgd', 'adam'" in messages[3]
+    assert messages[4] == "kernel_size: must be odd, got 4"
 
 
-def test_all_values_out_of_range_are_reported_at_once() -> None:
-    with pytest.raises(UserError) as raised:
-        make_config(lr=-1.0, pool="median", dense_drop_rate=1.0)
-    message = str(raised.value)
-    assert "training.optimizer.lr" in message
-    assert "network.blocks.0.pool" in message
-    assert "network.dense.0.drop_rate" in message
-    assert "after validation" not in message
+def test_parameters_that_can_have_no_effect_are_reported() -> None:
+    messages = space_faults(
+        {
+            "depth": [1, 3],
+            "l2_3": [0.1],
+            "l2_4": [0.1],
+            "dense_drop_rate_2": [0.5],
+            "momentum": [0.9],
+            "schedule": ["constant", "plateau"],
+            "plateau_factor": [0.5],
+            "decay_rate": [0.05],
+        }
+    )
+    assert [message.partition(":")[0] for message in messages] == [
+        *("l2_4", "dense_drop_rate_2", "momentum", "decay_rate")
+    ]
+
+
+@pytest.mark.parametrize(
+    "params", [{"lr": -1.0}, {"depth": "three"}, {"depth": 2.5}, {"width_6": "wide"}, {"lr": "x"}]
+)
+def test_a_value_of_the_wrong_type_or_range_is_named(params: dict[str, Value]) -> None:
+    [name] = params
+    with pytest.raises(UserError, match=f"^{name}: "):
+        config_from_params(params, source="digits", image_size=32, epochs=1, seed=0, data_seed=0)
 
 
 def test_pooling_below_one_pixel_is_infeasible_and_down_to_one_is_not() -> None:
     assert infeasible(make_config(depth=3, pool_size=2).network, 8) is None
     reason = infeasible(make_config(depth=4, pool_size=2).network, 8)
     assert reason is not None
-    assert "pool_size_4 = 2" in reason
+    assert "block 4: pooling by 2" in reason
 
 
 def test_parameter_counts_equal_hand_arithmetic() -> None:
@@ -58,3 +91,9 @@ def test_parameter_counts_equal_hand_arithmetic() -> None:
     dense = 128 * 16 * 16 * 64 + 64 + 64 * 29 + 29
     counted = n_parameters(config.network, channels=3, image_size=256, n_classes=29)
     assert counted == convolutions + norms + dense
+
+
+def test_defaults_are_possible() -> None:
+    plain = {name: [value] for name, value in DEFAULTS.items() if name not in SPECIAL_NAMES}
+    assert space_faults(plain) == []
+    assert faults({name: [DEFAULTS[name]] for name in SPECIAL_NAMES}) == []

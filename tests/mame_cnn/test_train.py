@@ -1,9 +1,12 @@
 """The command that trains one configuration, on digits at toy size."""
 
 import csv
+import errno
 import json
+import math
 import shutil
 import tomllib
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -17,10 +20,13 @@ from sklearn.metrics import accuracy_score, confusion_matrix, f1_score
 from mame_cnn.cohort import Cohort
 from mame_cnn.config_file import read_config, write_config
 from mame_cnn.data.load import load_dataset
-from mame_cnn.device_data import to_device
-from mame_cnn.errors import UserError
-from mame_cnn.parameters import Value, config_from_params
+from mame_cnn.device_data import DeviceSplit, to_device
+from mame_cnn.errors import UserError, exit_status
+from mame_cnn.final_training import train_to_the_end
+from mame_cnn.parameters import config_from_params
+from mame_cnn.progress import EpochResult
 from mame_cnn.train import main
+from mame_cnn.vocabulary import Value
 
 SMALL: dict[str, Value] = {
     "depth": 2,
@@ -73,8 +79,8 @@ def test_the_weights_are_those_of_the_best_epoch(run: Path) -> None:
 
 def test_probabilities_report_and_confusions_agree_with_scikit_learn(run: Path) -> None:
     probabilities = pd.read_csv(run / "val_probabilities.csv", dtype={"label": str})
-    classes = list(probabilities.columns[2:])
-    probs = probabilities[classes].to_numpy()
+    classes = [column.removeprefix("prob ") for column in probabilities.columns[2:]]
+    probs = probabilities.iloc[:, 2:].to_numpy()
     predicted = [classes[k] for k in probs.argmax(1)]
     labels = list(probabilities["label"])
     assert probs.sum(1) == pytest.approx(np.ones(len(probs)), abs=1e-5)
@@ -82,7 +88,8 @@ def test_probabilities_report_and_confusions_agree_with_scikit_learn(run: Path) 
     assert accuracy_score(labels, predicted) == pytest.approx(best, abs=1e-9)
     report = pd.read_csv(run / "classification_report.csv", index_col="class")
     macro = f1_score(labels, predicted, average="macro", zero_division=0)
-    assert report.loc["macro avg", "f1-score"] == pytest.approx(macro)
+    assert report.loc["macro mean", "f1"] == pytest.approx(macro)
+    assert report.loc[classes, "support"].sum() == len(labels)
     confusions = pd.read_csv(run / "confusion_matrix.csv", index_col="true")
     assert (confusions.to_numpy() == confusion_matrix(labels, predicted, labels=classes)).all()
 
@@ -98,9 +105,9 @@ def test_the_weights_file_says_what_it_needs_to_be_used(run: Path) -> None:
 
 def test_the_run_keeps_where_its_configuration_came_from(run: Path) -> None:
     provenance = tomllib.loads((run / "config.toml").read_text())["provenance"]
-    assert provenance["study"] == "toy"
-    assert provenance["data_digest"] == load_dataset("digits").digest
-    assert provenance["environment"]["torch"] == torch.__version__
+    assert (provenance["study"], provenance["data_digest"]) == ("toy", "0123456789ab")
+    assert provenance["training"]["data_digest"] == load_dataset("digits").digest
+    assert provenance["training"]["environment"]["torch"] == torch.__version__
 
 
 def test_the_same_command_again_writes_beside_and_gives_the_same_numbers(run: Path) -> None:
@@ -171,7 +178,72 @@ def test_divergence_from_the_first_epoch_is_said(tmp_path: Path) -> None:
     config = write(tmp_path / "wild.toml", optimizer="sgd", lr=1e30)
     with pytest.raises(UserError, match="lower the learning rate"):
         main([str(config), "--quiet", "--device", "cpu"])
-    assert not (tmp_path / "runs").exists()
+    assert list((tmp_path / "runs").iterdir()) == []
+
+
+def test_the_best_epoch_is_never_one_that_diverged(monkeypatch: pytest.MonkeyPatch) -> None:
+    train_epoch = Cohort.train_epoch
+
+    def diverging(cohort: Cohort) -> list[EpochResult]:
+        if cohort.progress[0].epoch == 1:
+            cohort._flat.weights.fill_(math.nan)
+        return train_epoch(cohort)
+
+    monkeypatch.setattr(Cohort, "train_epoch", diverging)
+    # A network of NaN answers class 0, which is all of this validation split.
+    data = to_device(load_dataset("digits"), torch.device("cpu"))
+    is_zero = data.val.labels == 0
+    data = replace(data, val=DeviceSplit(data.val.images[is_zero], data.val.labels[is_zero]))
+    config = config_from_params(
+        {**SMALL, "lr": 1e-6}, source="digits", image_size=32, epochs=9, seed=5, data_seed=0
+    )
+    training = train_to_the_end(config, data, lambda result: None)
+    assert "no longer finite in epoch 2" in training.stopped_because
+    assert training.best.epoch == 1
+    assert training.best.val_accuracy < 1
+    assert (training.val_probs.argmax(1) == 0).mean() == training.best.val_accuracy
+
+
+def test_ctrl_c_keeps_the_best_epoch_so_far(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    epochs = iter(range(3))
+    train_epoch = Cohort.train_epoch
+
+    def interrupted(cohort: Cohort) -> list[EpochResult]:
+        if next(epochs) == 2:
+            raise KeyboardInterrupt
+        return train_epoch(cohort)
+
+    monkeypatch.setattr(Cohort, "train_epoch", interrupted)
+    out = tmp_path / "out"
+    config = write(tmp_path / "best.toml", epochs=99)
+    assert main([str(config), "--quiet", "--device", "cpu", "--out", str(out)]) == 130
+    assert list(pd.read_csv(out / "metrics.csv")["epoch"]) == [1, 2]
+    assert (out / "weights.safetensors").exists()
+
+
+def test_a_place_that_cannot_be_written_to_shows_before_training(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = write(tmp_path / "best.toml")
+    monkeypatch.setattr(Cohort, "train_epoch", lambda cohort: pytest.fail("trained"))
+    status = exit_status(lambda: main([str(config), "--quiet", "--out", str(config / "below")]))
+    assert status == 2
+    assert "best.toml" in capsys.readouterr().err
+
+
+def test_a_full_disk_leaves_no_half_a_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def full(path: Path, content: bytes) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device", str(path))
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    config = write(tmp_path / "best.toml", epochs=1)
+    assert exit_status(lambda: main([str(config), "--quiet", "--device", "cpu"])) == 2
+    assert "No space left" in capsys.readouterr().err
+    assert list((tmp_path / "runs").iterdir()) == []
 
 
 def test_no_epochs_is_a_mistake(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ values can be computed by hand.
 """
 
 import math
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -85,9 +85,6 @@ class FakeTrainer:
     @property
     def objective(self) -> Mapping[str, Any]:
         return {"metric": self.metric, "epochs": self.epochs, "seed": self.seed}
-
-    def unknown(self, names: Iterable[str]) -> list[str]:
-        return []
 
     def config(self, member: Member) -> dict[str, Any]:
         return {"network": dict(member.params), "training": {"seed": member.seed}}

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,14 @@ def test_the_grid_gives_every_point_once_and_then_stops(tmp_path: Path) -> None:
     assert len(drawn) == GRID.n_grid_points() == 8
     assert (outcome.ended, outcome.is_finished) == ("grid", True)
     assert "the grid is exhausted" in outcome.message
+
+
+def test_known_good_points_come_first_and_once(tmp_path: Path) -> None:
+    *_, last = GRID.grid()
+    space = replace(GRID, baselines=(last,))
+    searched(tmp_path, 50, space=space, trainer=FakeTrainer(epochs=2), sampler="grid")
+    drawn = [point(trial.params) for trial in trials_in(tmp_path)]
+    assert drawn == [point(last), *(point(p) for p in GRID.grid() if p != last)]
 
 
 def test_the_grid_leaves_out_what_cannot_be_trained(tmp_path: Path) -> None:
