@@ -4,8 +4,12 @@ The same as in `search`, because the two rooms may not import each other.
 """
 
 import errno
+import os
+import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
 
 _USERS = {
     getattr(errno, name)
@@ -21,8 +25,30 @@ class UserError(Exception):
     """A mistake that the user can mend; its message says what, where and what is allowed."""
 
 
+@contextmanager
+def naming(path: Path) -> Iterator[None]:
+    """Give an OSError the path that it lacks: writing to an open file raises without one."""
+    try:
+        yield
+    except OSError as error:
+        if error.filename is not None:
+            raise
+        raise OSError(error.errno, error.strerror, str(path)) from error
+
+
+def end_quietly_while_starting() -> None:
+    """Let Ctrl-C end a command without a traceback while it imports, which takes seconds.
+
+    Only for `python -m`, which Python tells by this first argument while it imports packages.
+    """
+    if sys.argv[:1] == ["-m"]:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def exit_status(command: Callable[[], int]) -> int:
     """Run a command and return its exit status: 2 with one message for a user's mistake."""
+    if signal.getsignal(signal.SIGINT) == signal.SIG_DFL:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         return command()
     except UserError as error:
@@ -31,6 +57,10 @@ def exit_status(command: Callable[[], int]) -> int:
     except KeyboardInterrupt:
         print("stopped", file=sys.stderr)
         return 130
+    except BrokenPipeError:
+        # Whoever read our output has gone; Python would complain again when it flushes at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 128 + 13  # as a shell reports SIGPIPE
     except OSError as error:
         if error.errno not in _USERS:
             raise

@@ -8,11 +8,14 @@ classification_report.csv   precision, recall, F1, support by class
 confusion_matrix.csv        rows are true classes
 """
 
+import errno
 import json
 import shutil
-from collections.abc import Iterator
+import tempfile
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +25,7 @@ from safetensors.torch import save
 from mame_cnn.config import Config
 from mame_cnn.config_file import write_config
 from mame_cnn.data.dataset import Dataset
-from mame_cnn.errors import UserError
+from mame_cnn.errors import UserError, naming
 from mame_cnn.evaluation import evaluate
 from mame_cnn.final_training import FinalTraining
 
@@ -33,64 +36,93 @@ _METRICS = (
 )
 
 
-def next_run_folder(parent: Path, name: str) -> Path:
-    """Return `parent/name-01`, or the first number that is not taken."""
-    number = 1
-    while (folder := parent / f"{name}-{number:02d}").exists():
-        number += 1
-    return folder
+def numbered(parent: Path, name: str) -> Iterator[Path]:
+    """Yield `parent/name-01`, `parent/name-02`, and so on."""
+    return (parent / f"{name}-{number:02d}" for number in count(1))
+
+
+def check_is_free(folder: Path) -> None:
+    """Raise `UserError` if a run would overwrite something."""
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise UserError(f"--out {folder}: exists and is not empty; nothing is overwritten")
 
 
 @contextmanager
-def run_folder(folder: Path) -> Iterator[Path]:
-    """Make room for a run: a folder beside its place, moved there if the block ends well.
+def unfinished_run(parent: Path) -> Iterator[Path]:
+    """Give a folder of its own to a run, and remove it afterwards unless it was placed.
 
-    Made before the training, so that a place that cannot be written to shows at once. Raises
-    `UserError` if the run would overwrite something.
+    Made before the training, so that a place that cannot be written to shows at once.
     """
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise UserError(f"--out {folder}: exists and is not empty; nothing is overwritten")
-    unfinished = folder.with_name(folder.name + ".unfinished")
-    shutil.rmtree(unfinished, ignore_errors=True)
-    unfinished.mkdir(parents=True)
+    parent.mkdir(parents=True, exist_ok=True)
+    folder = Path(tempfile.mkdtemp(prefix=".unfinished-", dir=parent))
+    folder.chmod(0o755)  # mkdtemp's 0700 would shut out others who share the studies
     try:
-        yield unfinished
-        if folder.exists():
-            folder.rmdir()
-        unfinished.rename(folder)
+        yield folder
     finally:
-        shutil.rmtree(unfinished, ignore_errors=True)
+        shutil.rmtree(folder, ignore_errors=True)
 
 
-def write_run(
-    folder: Path,
-    config: Config,
-    training: FinalTraining,
-    dataset: Dataset,
-    provenance: dict[str, Any],
-) -> None:
-    """Write the files of a finished run into its folder."""
-    write_config(folder / "config.toml", config, provenance)
-    identity = {
-        "classes": list(dataset.classes),
-        "channels": dataset.channels,
-        "image_size": dataset.image_size,
-        "mean": dataset.mean,
-        "std": dataset.std,
-        "config_digest": config.digest,
-        "data_digest": dataset.digest,
-        "seed": config.seed,
-        "provenance": provenance,
-    }
-    metadata = {name: json.dumps(value) for name, value in identity.items()}
-    (folder / WEIGHTS).write_bytes(save(training.state, metadata))
-    history = pd.DataFrame([asdict(result) for result in training.history])
-    history[list(_METRICS)].to_csv(folder / "metrics.csv", index=False)
-    # Prefixed, because a class may be called `image` or `label`.
-    probs = pd.DataFrame(training.val_probs, columns=[f"prob {c}" for c in dataset.classes])
-    probs.insert(0, "image", list(dataset.val.names))
-    probs.insert(1, "label", [dataset.classes[label] for label in dataset.val.labels])
-    probs.to_csv(folder / "val_probabilities.csv", index=False)
-    evaluation = evaluate(training.val_probs, dataset.val.labels, dataset.classes)
-    evaluation.report.to_csv(folder / "classification_report.csv", index=False)
-    evaluation.confusions.to_csv(folder / "confusion_matrix.csv")
+def place_run(unfinished: Path, places: Iterable[Path]) -> Path:
+    """Move a finished run to the first place that is free, and return it.
+
+    Nobody else's run is touched: to move onto a folder with something in it is an error of the
+    operating system, however late that something came.
+    """
+    for place in places:
+        try:
+            unfinished.rename(place)
+        except OSError as error:
+            if error.errno not in (errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR):
+                raise
+        else:
+            return place
+    raise UserError("no place left for the run")
+
+
+@dataclass(frozen=True)
+class RunFiles:
+    """A finished run, ready to be written."""
+
+    config: Config
+    training: FinalTraining
+    dataset: Dataset
+    provenance: dict[str, Any]
+
+    def write(self, folder: Path) -> None:
+        """Write all files into a folder."""
+        with naming(folder):
+            write_config(folder / "config.toml", self.config, self.provenance)
+            (folder / WEIGHTS).write_bytes(save(self.training.state, self._metadata()))
+            history = pd.DataFrame([asdict(result) for result in self.training.history])
+            history[list(_METRICS)].to_csv(folder / "metrics.csv", index=False)
+            self._probabilities().to_csv(folder / "val_probabilities.csv", index=False)
+            evaluation = evaluate(
+                self.training.val_probs, self.dataset.val.labels, self.dataset.classes
+            )
+            evaluation.report.to_csv(folder / "classification_report.csv", index=False)
+            evaluation.confusions.to_csv(folder / "confusion_matrix.csv")
+
+    def _metadata(self) -> dict[str, str]:
+        """Return what the weights need to be used, as safetensors takes it: JSON by name."""
+        dataset = self.dataset
+        identity = {
+            "classes": list(dataset.classes),
+            "channels": dataset.channels,
+            "image_size": dataset.image_size,
+            "mean": dataset.mean,
+            "std": dataset.std,
+            "config_digest": self.config.digest,
+            "data_digest": dataset.digest,
+            "seed": self.config.seed,
+            "provenance": self.provenance,
+        }
+        return {name: json.dumps(value) for name, value in identity.items()}
+
+    def _probabilities(self) -> pd.DataFrame:
+        """Return a row a validation image; prefixed, as a class may be called `image`."""
+        dataset = self.dataset
+        columns = [f"prob {name}" for name in dataset.classes]
+        table = pd.DataFrame(self.training.val_probs, columns=columns)
+        table.insert(0, "image", list(dataset.val.names))
+        table.insert(1, "label", [dataset.classes[label] for label in dataset.val.labels])
+        return table

@@ -2,8 +2,11 @@
 
 import argparse
 import sys
-from collections.abc import Sequence
+import tempfile
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain
 from pathlib import Path
+from statistics import mean, stdev
 from typing import Any
 
 from rich.console import Console
@@ -17,10 +20,10 @@ from mame_cnn.data.load import load_dataset
 from mame_cnn.device import choose_device
 from mame_cnn.device_data import DeviceData, to_device
 from mame_cnn.environment import environment
-from mame_cnn.errors import exit_status
+from mame_cnn.errors import UserError, exit_status
 from mame_cnn.final_training import FinalTraining, train_to_the_end
 from mame_cnn.progress import EpochResult
-from mame_cnn.run_folder import next_run_folder, run_folder, write_run
+from mame_cnn.run_folder import RunFiles, check_is_free, numbered, place_run, unfinished_run
 from mame_cnn.seeds import derive_seed
 
 EXAMPLES = """\
@@ -35,8 +38,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; return its exit status."""
     options = _parser().parse_args(argv)
     config, provenance = read_config(options.config)
+    if options.out is not None:
+        check_is_free(options.out)
     device = choose_device(options.device)
-    source = options.data or config.data.source
+    source = config.data.source if options.data is None else options.data
     dataset = load_dataset(source, config.data.image_size, progress=not options.quiet)
     console = Console(quiet=options.quiet, highlight=False, soft_wrap=True)
     for note in dataset.notes:
@@ -44,16 +49,24 @@ def main(argv: Sequence[str] | None = None) -> int:
     _warn_of_other_data(provenance, dataset, console)
     config = _with_options(config, dataset.source, options.epochs)
     data = to_device(dataset, device)
+    accuracies = []
     for number in range(options.seeds):
         seeded = _with_seed(config, number)
-        folder = _folder(options, number)
-        with run_folder(folder) as unfinished:
+        with unfinished_run(_parent(options)) as unfinished:
             training = _train(seeded, data, console)
             trained = _trained(dataset, environment(device), training)
-            write_run(unfinished, seeded, training, dataset, {**provenance, "training": trained})
-        _summarise(training, provenance, folder, console)
+            files = RunFiles(seeded, training, dataset, {**provenance, "training": trained})
+            folder = _keep(files, unfinished, _places(options, number))
+        searched = provenance.get("value") if number == 0 else None
+        _summarise(training, searched, folder, console)
+        accuracies.append(training.best.val_accuracy)
         if training.is_interrupted:
             return 130
+    if len(accuracies) > 1:
+        console.print(
+            f"{len(accuracies)} seeds: validation accuracy {mean(accuracies):.1%}, "
+            f"standard deviation {100 * stdev(accuracies):.1f} points"
+        )
     return 0
 
 
@@ -91,12 +104,34 @@ def _with_seed(config: Config, number: int) -> Config:
     return config.model_copy(update={"seed": seed})
 
 
-def _folder(options: argparse.Namespace, number: int) -> Path:
+def _parent(options: argparse.Namespace) -> Path:
+    """Return the folder in which the runs' folders are made."""
     config: Path = options.config
+    out: Path | None = options.out
+    if out is None:
+        return config.parent / "runs"
+    return out.parent if options.seeds == 1 else out
+
+
+def _places(options: argparse.Namespace, number: int) -> Iterator[Path]:
+    """Yield where a run may go, the wanted place first."""
     if options.out is None:
-        return next_run_folder(config.parent / "runs", config.stem)
-    out: Path = options.out
-    return out if options.seeds == 1 else out / f"seed-{number + 1:02d}"
+        return numbered(_parent(options), options.config.stem)
+    wanted = options.out if options.seeds == 1 else options.out / f"seed-{number + 1:02d}"
+    return chain([wanted], numbered(wanted.parent, f"{wanted.name}-again"))
+
+
+def _keep(files: RunFiles, unfinished: Path, places: Iterable[Path]) -> Path:
+    """Write a run and put it into its place; what the disk has no room for is kept elsewhere."""
+    try:
+        files.write(unfinished)
+    except OSError as error:
+        rescue = Path(tempfile.mkdtemp(prefix="run-"))
+        files.write(rescue)
+        raise UserError(
+            f"{unfinished.parent}: {error.strerror}; the finished run is kept in {rescue}"
+        ) from error
+    return place_run(unfinished, places)
 
 
 def _trained(
@@ -153,13 +188,10 @@ def _train(config: Config, data: DeviceData, console: Console) -> FinalTraining:
         return train_to_the_end(config, data, show)
 
 
-def _summarise(
-    training: FinalTraining, provenance: dict[str, Any], folder: Path, console: Console
-) -> None:
+def _summarise(training: FinalTraining, searched: object, folder: Path, console: Console) -> None:
     best = training.best
     console.print(f"{training.stopped_because}; best epoch {best.epoch}")
     console.print(f"validation accuracy {best.val_accuracy:.1%}, loss {best.val_loss:.3f}")
-    searched = provenance.get("value")
     if isinstance(searched, float):
         gap = 100 * (best.val_accuracy - searched)
         console.print(f"in the search it had {searched:.1%}: a gap of {gap:+.1f} points")

@@ -56,7 +56,7 @@ class ImageTrainer:
             "metric": f"best {self.metric} over the epochs",
             "epochs": epochs,
             "image_size": dataset.image_size,
-            "data_seed": data_seed,
+            "seed": data_seed,
         }
         self.environment = environment(device)
 

@@ -4,14 +4,17 @@ import argparse
 import math
 from collections.abc import Callable
 
+LARGEST = 2**31 - 1
+"""Of whole numbers: what NumPy's seeds and databases' integers all accept."""
+
 
 def whole(at_least: int) -> Callable[[str], int]:
-    """Return a reader of whole numbers that argparse reports the bound of."""
+    """Return a reader of whole numbers that argparse reports the bounds of."""
 
     def read(text: str) -> int:
-        if not text.isdecimal() or int(text) < at_least:
+        if not text.isdecimal() or len(text) > 10 or not at_least <= int(text) <= LARGEST:
             raise argparse.ArgumentTypeError(
-                f"expected a whole number of at least {at_least}, got {text}"
+                f"expected a whole number of at least {at_least} and at most {LARGEST}, got {text}"
             )
         return int(text)
 

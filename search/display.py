@@ -5,6 +5,7 @@ each trial that ended goes out at once, so that a log can be followed.
 """
 
 import sys
+import time
 from typing import Protocol, TextIO
 
 from rich import box
@@ -17,6 +18,8 @@ from rich.text import Text
 from search.progress import Progress, duration, percent
 from search.trainer import Record
 from search.trials import Tally
+
+_LONGEST_SILENCE_S = 30.0
 
 
 class Display(Protocol):
@@ -82,11 +85,12 @@ class QuietDisplay:
 
 
 class LineDisplay:
-    """Writes one line for each trial that ended."""
+    """Writes one line for each trial that ended, and one now and then for a long one."""
 
     def __init__(self, progress: Progress, stream: TextIO) -> None:
         self._progress = progress
         self._stream = stream
+        self._said_s = time.monotonic()
 
     def opened(self, standing: Tally) -> None:
         """Write how the study stands."""
@@ -99,14 +103,21 @@ class LineDisplay:
     def said(self, line: str) -> None:
         """Write the line."""
         print(line, file=self._stream, flush=True)
+        self._said_s = time.monotonic()
 
     def started(self, number: int) -> None:
         """Remember the trial."""
         self._progress.started(number)
 
     def trained(self, record: Record) -> None:
-        """Remember the epoch."""
+        """Remember the epoch, and write it after a long silence."""
         self._progress.trained(record)
+        if time.monotonic() - self._said_s > _LONGEST_SILENCE_S:
+            epochs = self._progress.epochs
+            self.said(
+                f"trial {record.key:>3}  epoch {record.epoch:>{len(str(epochs))}}/{epochs}  "
+                f"{percent(record.value):>5} %  {record.images_per_s:>7,.0f} images/s  training"
+            )
 
     def ended(self, number: int, how: str, standing: Tally) -> None:
         """Write the trial's line."""

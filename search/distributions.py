@@ -3,6 +3,8 @@
 The only file that translates between the two vocabularies; spaces know nothing of Optuna.
 """
 
+import math
+from random import Random
 from typing import cast
 
 from optuna.distributions import (
@@ -13,7 +15,7 @@ from optuna.distributions import (
 )
 from optuna.trial import Trial
 
-from search.parameters import Float, Int, Parameter, Value
+from search.parameters import Choice, Float, Int, Parameter, Value
 from search.space import Space
 
 
@@ -33,6 +35,17 @@ def distribution(parameter: Parameter) -> BaseDistribution:
 def distributions(space: Space) -> dict[str, BaseDistribution]:
     """Return the distributions of all parameters, conditional ones included, in order."""
     return {parameter.name: distribution(parameter) for parameter in space.parameters}
+
+
+def uniform(parameter: Parameter, random: Random) -> Value:
+    """Return a value that a parameter may have, all (of a log range, all logarithms) alike."""
+    if isinstance(parameter, Choice):
+        return random.choice(parameter.options)
+    if isinstance(parameter, Int):
+        return random.randrange(parameter.low, parameter.high + 1, parameter.step)
+    if parameter.log:
+        return math.exp(random.uniform(math.log(parameter.low), math.log(parameter.high)))
+    return parameter.nearest(random.uniform(parameter.low, parameter.high))
 
 
 def tidy(parameter: Parameter, drawn: float | str) -> Value:

@@ -5,8 +5,10 @@ shows too late. Here the whole conditional draw is made, judged and repeated if 
 the trial gets its first value: infeasible combinations never become trials.
 """
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from random import Random
 from typing import Any
 
 from optuna.distributions import BaseDistribution
@@ -14,7 +16,7 @@ from optuna.samplers import BaseSampler, RandomSampler
 from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 
-from search.distributions import distributions, tidy
+from search.distributions import distributions, tidy, uniform
 from search.errors import UserError
 from search.parameters import Parameter, Value
 from search.seeds import derive
@@ -37,6 +39,24 @@ class Recipe:
     """Draws before infeasible ones are given up for uniform ones."""
     joint: tuple[str, ...] | None = None
     """Names drawn jointly; None leaves it to the sampler to infer them from the trials."""
+
+
+def check_trainable(space: Space, infeasible: Infeasible) -> None:
+    """Raise `UserError`, with a reason, if nothing in the space can be trained.
+
+    A finite space is looked through, of another many uniform draws are looked at.
+    """
+    random = Random(0)
+    draws = (
+        space.draw(lambda parameter: uniform(parameter, random)) for _ in range(_N_UNIFORM_DRAWS)
+    )
+    is_small = (space.n_grid_points() or math.inf) <= _N_UNIFORM_DRAWS
+    reason: str | None = None
+    for params in space.grid() if is_small else draws:
+        reason = infeasible({**space.fixed, **params})
+        if reason is None:
+            return
+    raise UserError(f"{space.title}: nothing in this space can be trained here: {reason}")
 
 
 class FeasibleSampler(BaseSampler):

@@ -21,7 +21,7 @@ from optuna.trial import FrozenTrial
 
 from search import pins
 from search.arguments import whole
-from search.errors import UserError, exit_status
+from search.errors import UserError, exit_status, naming
 from search.storage import DEFAULT_STORAGE, Place, open_storage
 from search.study import load_study
 from search.trials import BEST_EPOCH, CONFIG, ENVIRONMENT, SEED, best_value, point, ranked, tally
@@ -170,7 +170,8 @@ def _write_atomically(path: Path, text: str) -> None:
         raise UserError(f"--out {path}: {path.parent} is a file, not a folder") from error
     unfinished = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        unfinished.write_text(text, encoding="utf-8")
+        with naming(path):
+            unfinished.write_text(text, encoding="utf-8")
         unfinished.replace(path)
     finally:
         unfinished.unlink(missing_ok=True)

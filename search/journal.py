@@ -15,6 +15,8 @@ from optuna.storages.journal import (
     JournalFileSymlinkLock,
 )
 
+from search.errors import naming
+
 _FIRST_BYTES = b'{"op_code":'  # how Optuna writes the first record of every journal
 
 
@@ -45,7 +47,7 @@ class Journal(JournalFileBackend):
         self._writing.acquire()
         try:
             # Unbuffered: nothing may be written on closing after the file was cut.
-            with self._path.open("r+b", buffering=0) as file:
+            with naming(self._path), self._path.open("r+b", buffering=0) as file:
                 _append(file, text.encode())
         finally:
             self._writing.release()

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from search.trainer import Record
 from search.trials import Tally
 
+_N_FOR_A_PACE = 3
+"""Ended trials before the time left is told: one full trial says little of pruned ones."""
 _N_SHOWN = 8
 """Trials that are remembered: enough to see a trend, few enough for a small terminal."""
 
@@ -64,7 +66,7 @@ class Progress:
     def left_s(self) -> float | None:
         """Return the seconds left at the pace of this run, or None before it has a pace."""
         n_ended = self.standing.n_ended - self._n_ended_before
-        if n_ended <= 0:
+        if n_ended < _N_FOR_A_PACE:
             return None
         pace_s = (time.monotonic() - self._since_s) / n_ended
         return pace_s * max(0, self.total - self.standing.n_ended)

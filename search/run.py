@@ -20,6 +20,7 @@ from mame_cnn.parameters import space_faults
 from mame_cnn.trainer import ImageTrainer
 from search.arguments import seconds, whole
 from search.display import make_display
+from search.drawing import check_trainable
 from search.engine import search
 from search.errors import UserError, exit_status
 from search.export import default_path, train_command
@@ -30,7 +31,7 @@ from search.samplers import SAMPLERS, make_sampler
 from search.space import Choice, Parameter, Space, Value
 from search.space_file import load_space
 from search.storage import DEFAULT_STORAGE, Place, open_storage
-from search.study import open_study
+from search.study import check_name, open_study
 
 DEFAULT_TRIALS = 50
 MAX_VALUES = 1000
@@ -49,16 +50,19 @@ examples:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; return its exit status."""
     options = _parser().parse_args(argv)
-    console = Console(quiet=options.quiet, highlight=False, markup=False, soft_wrap=True)
+    name = options.space.stem if options.study is None else options.study
+    check_name(name)
     space = load_space(options.space)
-    check_parameters(space)
-    trainer = _trainer(space, options, console)
-    name = options.sampler or _fitting_sampler(space)
-    sampler = make_sampler(name, space, trainer.infeasible, options.seed)
+    check_parameters(space, options.space)
+    trainer = _trainer(space, options)
+    check_trainable(space, trainer.infeasible)
+    sampler = make_sampler(
+        options.sampler or _fitting_sampler(space), space, trainer.infeasible, options.seed
+    )
     pruner = make_pruner(options.pruner, trainer.epochs)
     options.artifacts.mkdir(parents=True, exist_ok=True)
     place = open_storage(options.storage)
-    opened = open_study(place, options.study or options.space.stem, space, trainer)
+    opened = open_study(place, name, space, trainer)
     display = make_display(opened.name, options.trials, trainer.epochs, is_quiet=options.quiet)
     outcome = search(
         opened,
@@ -99,7 +103,13 @@ def _parser() -> argparse.ArgumentParser:
     add("--image-size", type=int, metavar="PX", help="default: 256; 32 for the digits")
     add("--epochs", type=whole(at_least=1), metavar="E", help="default: the space's")
     add("--storage", default=DEFAULT_STORAGE, metavar="PATH|URL", help="default: %(default)s")
-    add("--artifacts", type=Path, default=DEFAULT_ARTIFACTS, metavar="DIR")
+    add(
+        "--artifacts",
+        type=Path,
+        default=DEFAULT_ARTIFACTS,
+        metavar="DIR",
+        help="files of trials, for the dashboard (default: %(default)s)",
+    )
     add(
         "--sampler",
         choices=SAMPLERS,
@@ -113,13 +123,14 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _trainer(space: Space, options: argparse.Namespace, console: Console) -> ImageTrainer:
+def _trainer(space: Space, options: argparse.Namespace) -> ImageTrainer:
     device = choose_device(options.device)
     dataset = load_dataset(
         find_source(options.data), options.image_size, progress=not options.quiet
     )
+    console = Console(quiet=options.quiet, highlight=False, markup=False)
     for note in dataset.notes:
-        console.print(note)
+        console.print(note, soft_wrap=not console.is_terminal)
     return ImageTrainer(
         dataset,
         epochs=options.epochs or space.epochs,
@@ -137,12 +148,12 @@ def _fitting_sampler(space: Space) -> str:
     return "grid" if n_points is not None and n_points <= DEFAULT_TRIALS else SAMPLERS[0]
 
 
-def check_parameters(space: Space) -> None:
+def check_parameters(space: Space, path: Path) -> None:
     """Raise `UserError` for parameters that networks do not have, before any data is read."""
     values: dict[str, Sequence[Value]] = {name: [value] for name, value in space.fixed.items()}
     values |= {parameter.name: _values(parameter) for parameter in space.parameters}
     if messages := space_faults(values):
-        raise UserError("\n".join(messages))
+        raise UserError("\n  ".join([f"{path}: the networks cannot have this:", *messages]))
 
 
 def _values(parameter: Parameter) -> Sequence[Value]:

@@ -67,7 +67,7 @@ def _open_journal(given: str, create: bool) -> Place:
     _make_folder(path.parent, given)
     try:
         storage = JournalStorage(Journal(path))
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, AssertionError, AttributeError) as error:
         raise UserError(f"--storage {given}: the journal is damaged: {error!r}") from error
     return Place(storage, given, path.parent, FileLock(f"{path}.claims.lock"))
 
@@ -79,6 +79,8 @@ def _open_database(given: str, create: bool) -> Place:
         raise UserError(f"--storage {given}: is no database address") from error
     shown = url.render_as_string(hide_password=True)
     path = _sqlite_file(url)
+    if url.get_backend_name() == "sqlite" and path is None:
+        raise UserError(f"--storage {shown}: is in memory and would keep nothing; name a file")
     if path and path.is_dir():
         raise UserError(f"--storage {shown}: {path} is a folder; give a file")
     if path and not path.exists() and not create:

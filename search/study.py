@@ -15,7 +15,9 @@ from search.space import Space
 from search.storage import Place
 from search.trainer import Trainer
 
-_LONGEST_NAME = 200  # characters; Optuna's databases take 512, file names of exports 255 bytes
+_LONGEST_NAME = 200  # bytes; a file name of an export may have 255
+_RESERVED_NAMES = frozenset({".", "..", "artifacts", "journal.log", "reference"})
+"""What stands beside the studies' folders already."""
 
 
 @dataclass(frozen=True)
@@ -34,7 +36,7 @@ class OpenStudy:
 
 def open_study(place: Place, name: str, space: Space, trainer: Trainer) -> OpenStudy:
     """Make the study, or load it; refuse one begun with another space, data or objective."""
-    _check_name(name)
+    check_name(name)
     pinned = pins.pins(space, trainer)
     with place.lock:
         if name not in optuna.get_all_study_names(place.storage):
@@ -66,9 +68,12 @@ def _begin(study: Study, space: Space, trainer: Trainer) -> None:
     pins.pin(study, pins.pins(space, trainer))
 
 
-def _check_name(name: str) -> None:
-    is_path = name in (".", "..") or any(letter in name for letter in "/\\\0")
-    if not name or len(name) > _LONGEST_NAME or is_path:
+def check_name(name: str) -> None:
+    """Raise `UserError` for a name that files or commands could not carry."""
+    is_bad_text = not name.isprintable() or name.startswith("-") or any(c in name for c in "/\\")
+    if is_bad_text or name in _RESERVED_NAMES or not 0 < len(name.encode()) <= _LONGEST_NAME:
         raise UserError(
-            f"--study {name!r}: a study's name has 1 to {_LONGEST_NAME} characters, no slash"
+            f"--study {name!r}: a study's name has 1 to {_LONGEST_NAME} bytes, no slash, "
+            "no control character, no - in front, and is none of "
+            f"{', '.join(sorted(_RESERVED_NAMES))}"
         )

@@ -190,6 +190,9 @@ def command(module: str, *arguments: str) -> int:
     ("module", "arguments", "expected"),
     [
         ("search.run", ["toy.py", "--trials", "0"], "at least 1"),
+        ("search.run", ["toy.py", "--seed", "9" * 26], "--seed"),
+        ("search.run", ["toy.py", "--study", "a/b"], "--study 'a/b'"),
+        ("search.run", ["infeasible.py"], "nothing in this space can be trained here: block 2"),
         ("search.run", ["none.py"], "none.py"),
         ("search.run", ["broken.py"], "broken.py:2: syntax error"),
         ("search.run", ["misspelt.py"], "did you mean width"),
@@ -217,6 +220,8 @@ def test_a_mistake_gives_one_message_and_status_2(
         'Int("depth", 1, 3)', 'Int("depth", 1, 3), Int("kernel_size", 3, 5)'
     )
     (home / "illegal.py").write_text(illegal)
+    infeasible = GRID_SPACE.replace('"depth": 1', '"depth": 2')
+    (home / "infeasible.py").write_text(infeasible)
     assert command(module, *arguments) == 2
     message = capsys.readouterr().err
     assert expected in message

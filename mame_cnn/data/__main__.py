@@ -90,10 +90,9 @@ def _summary(arguments: argparse.Namespace) -> int:
         print("contact sheet: not written, since there is no train image to show")
         return 0
     try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        contact_sheet.draw(rows).save(out, format="PNG")
-    except (IsADirectoryError, NotADirectoryError, FileExistsError) as error:
-        raise UserError(f"--out {out}: {(error.strerror or '').lower()}") from error
+        contact_sheet.save(contact_sheet.draw(rows), out)
+    except OSError as error:
+        raise UserError(f"--out {out}: {(error.strerror or str(error)).lower()}") from error
     print(f"contact sheet: {out}")
     return 0
 
@@ -120,6 +119,8 @@ def _prepare(arguments: argparse.Namespace) -> int:
 
 
 def _fetch(arguments: argparse.Namespace) -> int:
+    if not arguments.folder:
+        raise UserError("the folder's name is empty; give a folder, such as data/mame")
     fetch(Path(arguments.folder), arguments.url)
     print(f"next: python -m mame_cnn.data summary {arguments.folder}")
     return 0

@@ -16,7 +16,7 @@ from zipfile import BadZipFile, ZipFile, ZipInfo
 
 from rich.progress import Progress
 
-from mame_cnn.data.listing import some
+from mame_cnn.data.listing import counted, some
 from mame_cnn.data.progress import bar
 from mame_cnn.errors import UserError
 
@@ -53,6 +53,9 @@ def unpack(
                 shutil.rmtree(partial, ignore_errors=True)
     except (BadZipFile, zlib.error, EOFError, NotImplementedError) as error:
         raise UserError(f"{path}: damaged archive, nothing was unpacked: {error}") from error
+    except OSError as error:
+        fault = (error.strerror or str(error)).lower()
+        raise UserError(f"{folder}: cannot unpack {path.name}: {fault}") from error
 
 
 def _check(
@@ -60,12 +63,12 @@ def _check(
 ) -> None:
     faults = [f"{m.orig_filename!r}: {fault}" for m in members if (fault := _fault(m))]
     if faults:
-        head = f"{path}: refused, nothing was unpacked; {len(faults):,} unsafe members:"
+        head = f"{path}: refused, nothing was unpacked; {counted(len(faults), 'unsafe member')}:"
         raise UserError("\n".join([head, *some(faults)]))
     n_bytes = sum(member.file_size for member in members)
     if n_bytes > limit_bytes or len(members) > limit_files:
         raise UserError(
-            f"{path}: refused: {len(members):,} members of {n_bytes / 2**20:,.0f} MiB; "
+            f"{path}: refused: {counted(len(members), 'member')} of {n_bytes / 2**20:,.0f} MiB; "
             f"at most {limit_files:,} of {limit_bytes / 2**20:,.0f} MiB are expected"
         )
     free = shutil.disk_usage(folder).free

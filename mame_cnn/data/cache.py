@@ -25,6 +25,7 @@ from mame_cnn.errors import UserError
 META = "meta.json"
 CANNOT_WRITE = ("EACCES", "EPERM", "EROFS", "ENOTDIR", "ENOENT", "EEXIST", "ENOTEMPTY")
 UNWRITABLE = frozenset(getattr(errno, name) for name in CANNOT_WRITE)
+HEAD_BYTES = 4096  # of each file; they hold an array's header
 Meta = dict[str, Any]  # as JSON gives it
 
 
@@ -51,10 +52,10 @@ class Place:
         """Return the preparation's record, or None if it is absent or damaged."""
         try:
             meta = json.loads((self.folder / META).read_text(encoding="utf-8"))
-            sizes = {name: (self.folder / name).stat().st_size for name in meta["file_sizes"]}
+            files = {name: _fingerprint(self.folder / name) for name in meta["files"]}
         except (OSError, ValueError, TypeError, KeyError):
             return None
-        return meta if isinstance(meta, dict) and sizes == meta["file_sizes"] else None
+        return meta if isinstance(meta, dict) and files == meta["files"] else None
 
 
 def cache_folder() -> Path:
@@ -100,7 +101,7 @@ def _make(spot: Place, make: Callable[[Path], Meta]) -> Meta:
     partial = Path(tempfile.mkdtemp(prefix=f".{spot.part}-", dir=spot.home))
     try:
         meta = make(partial)
-        meta["file_sizes"] = {path.name: path.stat().st_size for path in partial.iterdir()}
+        meta["files"] = {path.name: _fingerprint(path) for path in partial.iterdir()}
         (partial / META).write_text(json.dumps(meta, indent=1), encoding="utf-8")
         partial.chmod(0o755)  # mkdtemp's 0700 would shut out others who share the cache
         os.replace(partial, spot.folder)
@@ -108,6 +109,12 @@ def _make(spot: Place, make: Callable[[Path], Meta]) -> Meta:
         shutil.rmtree(partial, ignore_errors=True)
         raise
     return meta
+
+
+def _fingerprint(path: Path) -> list[int | str]:
+    """Return a file's size and the digest of its head; the whole would take minutes to read."""
+    with path.open("rb") as file:
+        return [path.stat().st_size, hashlib.sha256(file.read(HEAD_BYTES)).hexdigest()]
 
 
 def _remove_superseded(spot: Place) -> None:

@@ -7,7 +7,7 @@ other files are counted in a note. `val` may be called `validation` or `valid`, 
 from collections import Counter
 from pathlib import Path
 
-from mame_cnn.data.listing import Item, Listing, some
+from mame_cnn.data.listing import Item, Listing, counted, escaped, some
 from mame_cnn.errors import UserError
 
 LAYOUT = "class folders"
@@ -32,8 +32,8 @@ def read(folder: Path) -> Listing:
         if name not in classes
     ]
     if unknown:
-        head = f"{folder}: {len(unknown)} class folders that train does not have:"
-        raise UserError("\n".join([head, *some(unknown)]))
+        head = f"{folder}: {counted(len(unknown), 'class folder')} that train does not have:"
+        raise UserError("\n".join([head, *some(escaped(name) for name in unknown)]))
     splits, left_out = {}, Counter[str]()
     for split, by_class in found.items():
         items: list[Item] = []
@@ -42,6 +42,11 @@ def read(folder: Path) -> Listing:
                 items += _items(by_class[name], label, left_out)
         splits[split] = tuple(items)
     return Listing(folder, LAYOUT, classes, splits, _notes(left_out))
+
+
+def holds_images(folder: Path) -> bool:
+    """Tell whether a folder has an image directly in it, by the files' suffixes."""
+    return any(path.suffix.lower() in IMAGE_SUFFIXES for path in folder.iterdir())
 
 
 def _split_folder(folder: Path, names: tuple[str, ...]) -> Path | None:
@@ -72,5 +77,6 @@ def _items(folder: Path, label: int, left_out: Counter[str]) -> list[Item]:
 def _notes(left_out: Counter[str]) -> tuple[str, ...]:
     if not left_out:
         return ()
-    kinds = ", ".join(f"{kind}: {n}" for kind, n in sorted(left_out.items()))
-    return (f"{left_out.total():,} entries of class folders are no images and left out ({kinds})",)
+    kinds = ", ".join(f"{escaped(kind)}: {n}" for kind, n in sorted(left_out.items()))
+    n_entries = counted(left_out.total(), "entry", "entries")
+    return (f"no images, left out of the class folders: {n_entries} ({kinds})",)

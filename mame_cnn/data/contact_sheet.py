@@ -1,6 +1,10 @@
 """A picture of a data set: one row a class, a few images each, its name beside them."""
 
+import io
+import os
 from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
@@ -59,6 +63,21 @@ def draw(rows: Sequence[Row]) -> Image.Image:
         for j, tile in enumerate(tiles):
             sheet.paste(tile, (text_px + GAP_PX + j * step, top))
     return sheet
+
+
+def save(sheet: Image.Image, path: Path) -> None:
+    """Write the sheet as a PNG, whole or not at all."""
+    png = io.BytesIO()
+    sheet.save(png, format="PNG")
+    partial = path.parent / f".{path.name}.part"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        partial.write_bytes(png.getvalue())
+        os.replace(partial, path)
+    except BaseException:
+        with suppress(OSError):
+            partial.unlink()
+        raise
 
 
 def _spread(n: int) -> list[int]:

@@ -23,10 +23,7 @@ from mame_cnn.data.stratified import choose
 NAME = "digits"
 IMAGE_SIZE = 32
 N_HELD_OUT = 300  # images of test, and as many of val: 10 classes of 30, one point is 3 images
-NOTE = (
-    "data: the embedded digits (scikit-learn, 1,797 images); "
-    "give your own with --data DIR, or MAMe with $MAME_DATA or in data/mame"
-)
+NOTE = "data: the embedded digits; for MAMe give --data DIR, set $MAME_DATA or fill data/mame"
 
 
 def load(image_size: int) -> Dataset:

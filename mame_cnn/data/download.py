@@ -10,7 +10,8 @@ import os
 import shutil
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from http.client import HTTPException, HTTPResponse
 from pathlib import Path
@@ -89,7 +90,7 @@ def _attempt(url: str, part: Path, display: Progress) -> None:
     except URLError as error:
         raise _BrokenOffError(f"cannot be reached ({error.reason})") from error
     except (HTTPException, OSError) as error:
-        raise _BrokenOffError(f"broke off ({error or type(error).__name__})") from error
+        raise _broken_off(error) from error
 
 
 def _receive(
@@ -113,9 +114,9 @@ def _receive(
     _check_room(part, (total or 0) - have)
     task = display.add_task(part.stem, total=total, completed=have)
     try:
-        with part.open("ab") as file:
-            while chunk := response.read(CHUNK_BYTES):
-                _write(file.write, chunk, part)
+        with _disk_faults_named(part), part.open("ab") as file:
+            while chunk := _read(response):
+                file.write(chunk)
                 display.advance(task, len(chunk))
     finally:
         display.remove_task(task)
@@ -170,7 +171,8 @@ def _read_version(part: Path, url: str) -> _Version | None:
 
 
 def _start(part: Path, version: _Version) -> None:
-    _write(_version_file(part).write_bytes, json.dumps(asdict(version)).encode(), part)
+    with _disk_faults_named(part):
+        _version_file(part).write_text(json.dumps(asdict(version)), encoding="utf-8")
 
 
 def _discard(part: Path) -> None:
@@ -191,9 +193,21 @@ def _check_room(part: Path, n_bytes: int) -> None:
         )
 
 
-def _write(write: Callable[[bytes], int], content: bytes, part: Path) -> None:
-    """Write, and tell a fault of the disk from one of the network."""
+def _read(response: HTTPResponse) -> bytes:
     try:
-        write(content)
+        return response.read(CHUNK_BYTES)
+    except (HTTPException, OSError) as error:
+        raise _broken_off(error) from error
+
+
+def _broken_off(error: Exception) -> _BrokenOffError:
+    return _BrokenOffError(f"broke off ({error or type(error).__name__})")
+
+
+@contextmanager
+def _disk_faults_named(part: Path) -> Iterator[None]:
+    """Tell a fault of the disk, also when a file is closed, from one of the network."""
+    try:
+        yield
     except OSError as error:
         raise UserError(f"{part}: cannot be written: {error.strerror}") from error

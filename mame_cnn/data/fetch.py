@@ -98,13 +98,13 @@ def _fetch_images(courier: _Courier, archive: Archive) -> None:
     if n_missing == 0:
         print(f"images: all {n_images:,} are there already")
         return
-    print(f"images: {n_missing:,} of {n_images:,} are missing")
+    print(f"images: {n_missing:,} of {n_images:,} missing")
     courier.deliver(archive)
     n_missing, n_images = _count(courier.folder)
     if n_missing:
         raise UserError(
-            f"{courier.folder}: {n_missing:,} of {n_images:,} images that the metadata names "
-            f"are not in {archive.name}"
+            f"{courier.folder}: {archive.name} lacks {n_missing:,} of {n_images:,} images that "
+            "the metadata names"
         )
     print(f"images: all {n_images:,} are there")
 

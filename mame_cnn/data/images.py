@@ -8,10 +8,11 @@
   aspect ratio, so that nothing is cut off and nothing padded; MAMe's 256 x 256 version
   is square throughout, too. A JPEG is decoded at the smallest scale that is still twice as large.
 - Truncated files, other files, floating-point images and images over Pillow's limit of
-  179 million pixels are unreadable.
+  179 million pixels are unreadable; what is no regular file, such as a FIFO, is never opened.
 """
 
 from pathlib import Path
+from stat import S_ISREG
 
 import numpy as np
 import numpy.typing as npt
@@ -41,6 +42,8 @@ def inspect_image(path: Path) -> tuple[int, int]:
 def _decode(path: Path, least_px: int) -> tuple[Image.Image, tuple[int, int]]:
     """Return an upright RGB image, its sides at least `least_px`, and its stored size."""
     try:
+        if not S_ISREG(path.stat().st_mode):
+            raise ValueError("not a regular file")
         with Image.open(path) as image:
             size = image.size
             image.draft(None, (least_px, least_px))

@@ -1,5 +1,6 @@
 """What a folder says it holds, before any image is opened: classes, and files by split."""
 
+import os
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
@@ -58,6 +59,16 @@ class Listing:
         return [name for name, count in counts if count == 0]
 
 
+def counted(n: int, one: str, many: str = "") -> str:
+    """Return '1 image' or '2,000 images'; `many` where an s is not enough."""
+    return f"{n:,} {one if n == 1 else many or one + 's'}"
+
+
+def escaped(name: str) -> str:
+    """Return a file's name with each byte that is not UTF-8 written as an escape."""
+    return os.fsencode(name).decode("utf-8", "backslashreplace")
+
+
 def some(faults: Iterable[str]) -> list[str]:
     """Return the first faults, and a count of the others, as indented lines."""
     lines = list(faults)
@@ -67,6 +78,7 @@ def some(faults: Iterable[str]) -> list[str]:
 
 def checked(listing: Listing) -> Listing:
     """Return the listing with a val split, or refuse what no network can be trained on."""
+    _check_names(listing)
     if len(listing.classes) < 2:
         raise UserError(
             f"{listing.folder}: only {len(listing.classes)} class "
@@ -74,13 +86,37 @@ def checked(listing: Listing) -> Listing:
         )
     empty = listing.classes_without("train")
     if empty:
-        lines = [f"{listing.folder}: {len(empty)} classes without an image in train:"]
-        raise UserError("\n".join([*lines, *some(empty)]))
+        n_empty = counted(len(empty), "class", "classes")
+        head = f"{listing.folder}: {n_empty} without an image in train:"
+        raise UserError("\n".join([head, *some(empty)]))
     if listing.splits["val"]:
         absent = listing.classes_without("val")
         note = f"classes without an image in val: {', '.join(absent)}"
         return replace(listing, notes=(*listing.notes, note)) if absent else listing
     return _with_val_from_train(listing)
+
+
+def _check_names(listing: Listing) -> None:
+    """Refuse names that no CSV or TOML file can hold, before anything is computed."""
+    images = [
+        f"{split}/{item.name}"
+        for split in SPLITS
+        for item in listing.splits[split]
+        if _is_utf8(listing.classes[item.label])  # else the class is named already
+    ]
+    names = [str(listing.folder), *listing.classes, *images]
+    odd = [escaped(name) for name in names if not _is_utf8(name)]
+    if odd:
+        head = f"{escaped(str(listing.folder))}: {counted(len(odd), 'name')} not in UTF-8, to be"
+        raise UserError("\n".join([f"{head} changed:", *some(odd)]))
+
+
+def _is_utf8(name: str) -> bool:
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _with_val_from_train(listing: Listing) -> Listing:

@@ -19,6 +19,8 @@ DEFAULT_FOLDER = "data/mame"
 
 def find_source(given: str | None) -> str:
     """Return the source to use: the given one, $MAME_DATA, data/mame, then the digits."""
+    if given == "":
+        raise UserError("--data: empty, perhaps an unset variable; give a folder or: digits")
     if given is not None:
         return given
     named = os.environ.get("MAME_DATA", "")

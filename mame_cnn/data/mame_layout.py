@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from mame_cnn.data.listing import SPLITS, Item, Listing, some
+from mame_cnn.data.listing import SPLITS, Item, Listing, counted, some
 from mame_cnn.errors import UserError
 
 LAYOUT = "MAMe metadata"
@@ -98,7 +98,7 @@ def read_table(path: Path) -> list[Row]:
             f"found: {', '.join(header) or 'an empty file'}"
         )
     short = [
-        f"line {line}: {len(row)} columns, the header has {len(header)}"
+        f"line {line}: {counted(len(row), 'column')}, the header has {len(header)}"
         for line, row in lines[1:]
         if len(row) != len(header)
     ]
@@ -141,7 +141,7 @@ def _check_rows(path: Path, rows: Sequence[Row], classes: tuple[str, ...]) -> No
             f"line {row.line}: {row.subset!r}" for row in rows if row.subset not in SPLITS
         ],
         f"mediums that {LABELS} does not have (it has: {', '.join(classes)})": [
-            f"{medium!r} in {n:,} rows" for medium, n in strangers.items()
+            f"{medium!r} in {counted(n, 'row')}" for medium, n in strangers.items()
         ],
         "image files named more than once": [
             f"line {row.line}: {row.name}" for row in rows if row.name in repeated

@@ -1,11 +1,13 @@
 """Images decoded once, into one uint8 array a split that is memory-mapped ever after.
 
-Missing and unreadable images are collected over all splits asked for and reported at once.
+Missing and unreadable images are collected over all splits asked for and reported at once. Only
+where many are missing, as in a half unpacked collection, the others are not tried.
 """
 
 import os
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
+from typing import NoReturn
 
 import numpy as np
 import numpy.typing as npt
@@ -14,13 +16,15 @@ from rich.progress import Progress
 
 from mame_cnn.data import cache as store
 from mame_cnn.data.dataset import Pixels, Split, dataset_digest, image_digest, mean_and_std
-from mame_cnn.data.images import RULES_VERSION, UnreadableImageError, read_image
-from mame_cnn.data.listing import Item, Listing, some
+from mame_cnn.data.images import RULES_VERSION, UnreadableImageError, inspect_image, read_image
+from mame_cnn.data.listing import Item, Listing, counted, some
 from mame_cnn.data.progress import bar, in_threads
 from mame_cnn.errors import UserError
 
 CHANNELS = 3
+FEW_MISSING = 100  # with no more than these missing, the other images are tried as well
 Decoded = tuple[Pixels, str, npt.NDArray[np.int64]]  # pixels, digest, histogram [C, 256]
+Files = Mapping[str, list[tuple[str, int, int, int]]]  # split -> name, label, size, time
 
 
 def prepare(
@@ -34,7 +38,10 @@ def prepare(
 
     The record has the digest of the splits and, over the first of them, mean and std.
     """
-    spot = _place(listing, splits, image_size, cache)
+    files, absent = _files(listing, splits)
+    if absent:
+        _refuse(listing, splits, absent, progress)
+    spot = _place(listing, files, image_size, cache)
     n_images = sum(len(listing.splits[split]) for split in splits)
     n_bytes = n_images * image_size**2 * CHANNELS + 2**20  # 1 MiB for headers and the record
 
@@ -50,30 +57,59 @@ def missing(items: Sequence[Item]) -> list[Item]:
     return [item for item in items if not item.path.exists()]
 
 
-def _place(
-    listing: Listing, splits: Sequence[str], image_size: int, cache: Path | None
-) -> store.Place:
-    """Return where the splits belong in the cache, by names, labels, file sizes and times."""
-    absent, files = list[str](), dict[str, list[object]]()
+def _files(listing: Listing, splits: Sequence[str]) -> tuple[Files, set[Item]]:
+    """Return each split's names, labels, file sizes and times, and the items without a file."""
+    files: Files = {split: [] for split in splits}
+    absent = set[Item]()
     for split in splits:
-        files[split] = []
         for item in listing.splits[split]:
             try:
                 stat = os.stat(item.path)
             except OSError:
-                absent.append(str(item.path.relative_to(listing.folder)))
+                absent.add(item)
             else:
-                files[split].append([item.name, item.label, stat.st_size, stat.st_mtime_ns])
-    if absent:
-        n_images = sum(len(listing.splits[split]) for split in splits)
-        head = (
-            f"{listing.folder}: {len(absent):,} of {n_images:,} images "
-            f"({', '.join(splits)}) are missing; is it unpacked completely?"
-        )
-        raise UserError("\n".join([head, *listing.notes, *some(absent)]))
+                files[split].append((item.name, item.label, stat.st_size, stat.st_mtime_ns))
+    return files, absent
+
+
+def _refuse(
+    listing: Listing, splits: Sequence[str], absent: Collection[Item], progress: bool
+) -> NoReturn:
+    """Name the missing images and, if they are few, the unreadable ones among the others."""
+    items = [item for split in splits for item in listing.splits[split]]
+    lines = [
+        f"{listing.folder}: {len(absent):,} of {counted(len(items), 'image')} "
+        f"({', '.join(splits)}) missing; is it unpacked completely?",
+        *listing.notes,
+        *some(str(item.path.relative_to(listing.folder)) for item in items if item in absent),
+    ]
+    if len(absent) <= FEW_MISSING:
+        present = [item for item in items if item not in absent]
+        with bar(progress) as display:
+            tried = in_threads(_fault, present)
+            faults = display.track(tried, len(present), description="trying the others")
+            lines += _unreadable([fault for fault in faults if fault])
+    raise UserError("\n".join(lines))
+
+
+def _fault(item: Item) -> str:
+    try:
+        inspect_image(item.path)
+    except UnreadableImageError as error:
+        return f"{item.path}: {error}"
+    return ""
+
+
+def _unreadable(faults: Sequence[str]) -> list[str]:
+    head = f"{counted(len(faults), 'unreadable image')}, to be mended or removed:"
+    return [head, *some(faults)] if faults else []
+
+
+def _place(listing: Listing, files: Files, image_size: int, cache: Path | None) -> store.Place:
+    """Return where the splits belong in the cache, by all that they are made from."""
     made_from = [RULES_VERSION, image_size, list(listing.classes), files]
     root = (cache or store.cache_folder()).expanduser().resolve()
-    return store.place(root, listing.folder, image_size, "+".join(splits), made_from)
+    return store.place(root, listing.folder, image_size, "+".join(files), made_from)
 
 
 def _decode_all(
@@ -94,8 +130,7 @@ def _decode_all(
                 for item, digest in zip(items, results[0], strict=False)
             ]
     if faults:
-        head = f"{listing.folder}: {len(faults):,} unreadable images; mend or remove them:"
-        raise UserError("\n".join([head, *some(faults)]))
+        raise UserError(f"{listing.folder}: " + "\n".join(_unreadable(faults)))
     mean, std = mean_and_std(histograms[splits[0]])
     return {
         "source": str(listing.folder),

@@ -4,10 +4,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from mame_cnn.data import digits
-from mame_cnn.data.listing import SPLITS, Listing, some
+from mame_cnn.data.listing import SPLITS, Listing, counted, some
 from mame_cnn.data.survey import Survey
 
 N_SIZES_SHOWN = 3
+N_MISSING_SHOWN = 3
 
 
 @dataclass(frozen=True)
@@ -51,7 +52,8 @@ def digit_contents() -> Contents:
 def lines(contents: Contents, survey: Survey, image_size: int, channels: int) -> Iterator[str]:
     """Yield the summary, line by line."""
     yield contents.title
-    yield f"{contents.n_images:,} images, {len(contents.classes)} classes"
+    n_classes = counted(len(contents.classes), "class", "classes")
+    yield f"{counted(contents.n_images, 'image')}, {n_classes}"
     yield from contents.notes
     yield ""
     yield from _table(contents)
@@ -82,7 +84,7 @@ def _balance(split: str, contents: Contents) -> str:
     counts = contents.counts[split]
     least, most = min(counts), max(counts)
     if least == most:
-        return f"balance of {split}: {most:,} images in every class"
+        return f"balance of {split}: {counted(most, 'image')} in every class"
     share = most / sum(counts)
     return f"balance of {split}: {least:,} to {most:,} a class; the largest holds {share:.1%}"
 
@@ -94,10 +96,11 @@ def _sizes(survey: Survey) -> str:
     if len(survey.sizes) > N_SIZES_SHOWN:
         widths, heights = zip(*survey.sizes, strict=True)
         common.append(
-            f"{len(survey.sizes) - N_SIZES_SHOWN:,} other sizes; in all "
+            f"{counted(len(survey.sizes) - N_SIZES_SHOWN, 'other size')}; in all "
             f"{min(widths)} to {max(widths)} by {min(heights)} to {max(heights)}"
         )
-    return f"sizes of {survey.sizes.total():,} readable images: {', '.join(common)}"
+    n_readable = counted(survey.sizes.total(), "readable image")
+    return f"sizes of {n_readable}: {', '.join(common)}"
 
 
 def _missing(contents: Contents, survey: Survey) -> Iterator[str]:
@@ -106,8 +109,10 @@ def _missing(contents: Contents, survey: Survey) -> Iterator[str]:
         return
     tally = ((s, sum(split == s for split, _ in survey.missing)) for s in SPLITS)
     by_split = ", ".join(f"{split} {count:,}" for split, count in tally)
-    first = ", ".join(name for _, name in survey.missing[:3])
-    yield f"missing: {len(survey.missing):,} of {contents.n_images:,} ({by_split}): {first}, ..."
+    first = [name for _, name in survey.missing[:N_MISSING_SHOWN]]
+    more = ["..."] if survey.missing[N_MISSING_SHOWN:] else []
+    shown = ", ".join([*first, *more])
+    yield f"missing: {len(survey.missing):,} of {contents.n_images:,} ({by_split}): {shown}"
 
 
 def _unreadable(survey: Survey) -> Iterator[str]:
@@ -117,7 +122,7 @@ def _unreadable(survey: Survey) -> Iterator[str]:
 
 def _duplicates(survey: Survey) -> Iterator[str]:
     across = survey.copies_across()
-    often = f"{len(across):,} times" if across else "never"
+    often = counted(len(across), "time") if across else "never"
     yield f"the same file in more than one split: {often}"
     yield from some(_group(group) for group in across)
     yield f"images that repeat another of their split: {survey.n_copies_within():,}"

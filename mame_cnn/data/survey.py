@@ -85,11 +85,11 @@ def survey_digits() -> Survey:
 
 def _inspect(item: Item) -> Finding:
     try:
+        if not item.path.exists():
+            return Finding()
+        size = inspect_image(item.path)  # first, since it refuses what would block for ever
         with item.path.open("rb") as file:
-            content = hashlib.file_digest(file, "sha256").hexdigest()
-        return Finding(content, inspect_image(item.path))
-    except FileNotFoundError:
-        return Finding()
+            return Finding(hashlib.file_digest(file, "sha256").hexdigest(), size)
     except UnreadableImageError as error:
         return Finding("unreadable", fault=str(error))
     except OSError as error:

@@ -5,8 +5,10 @@ import errno
 import json
 import math
 import shutil
+import tempfile
 import tomllib
 from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -25,6 +27,7 @@ from mame_cnn.errors import UserError, exit_status
 from mame_cnn.final_training import train_to_the_end
 from mame_cnn.parameters import config_from_params
 from mame_cnn.progress import EpochResult
+from mame_cnn.run_folder import numbered, place_run, unfinished_run
 from mame_cnn.train import main
 from mame_cnn.vocabulary import Value
 
@@ -130,11 +133,14 @@ def test_data_other_than_the_search_had_are_said(
     assert "in the search it had 50.0%" in printed
 
 
-def test_several_seeds_train_different_networks(tmp_path: Path) -> None:
+def test_several_seeds_train_different_networks(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     config = write(tmp_path / "best.toml", epochs=1)
     out = tmp_path / "out"
-    command = [str(config), "--seeds", "2", "--quiet", "--device", "cpu", "--out", str(out)]
+    command = [str(config), "--seeds", "2", "--device", "cpu", "--out", str(out)]
     assert main(command) == 0
+    assert "2 seeds: validation accuracy" in capsys.readouterr().out
     first, second = (read_config(out / f"seed-0{n}" / "config.toml")[0] for n in (1, 2))
     assert first.seed != second.seed
     assert first.model_copy(update={"seed": 0}) == second.model_copy(update={"seed": 0})
@@ -233,17 +239,37 @@ def test_a_place_that_cannot_be_written_to_shows_before_training(
     assert "best.toml" in capsys.readouterr().err
 
 
-def test_a_full_disk_leaves_no_half_a_run(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+def test_what_a_full_disk_has_no_room_for_is_kept_elsewhere(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(elsewhere))
+    write_bytes = Path.write_bytes
+
     def full(path: Path, content: bytes) -> int:
-        raise OSError(errno.ENOSPC, "No space left on device", str(path))
+        if path.is_relative_to(tmp_path / "runs"):
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return write_bytes(path, content)
 
     monkeypatch.setattr(Path, "write_bytes", full)
     config = write(tmp_path / "best.toml", epochs=1)
-    assert exit_status(lambda: main([str(config), "--quiet", "--device", "cpu"])) == 2
-    assert "No space left" in capsys.readouterr().err
+    with pytest.raises(UserError, match="No space left on device; the finished run is kept in"):
+        main([str(config), "--quiet", "--device", "cpu"])
     assert list((tmp_path / "runs").iterdir()) == []
+    [rescued] = elsewhere.iterdir()
+    assert load_file(rescued / "weights.safetensors")
+
+
+def test_two_trainings_of_one_configuration_at_once_leave_two_runs(tmp_path: Path) -> None:
+    places = list(islice(numbered(tmp_path, "best"), 3))
+    with unfinished_run(tmp_path) as first, unfinished_run(tmp_path) as second:
+        for number, folder in enumerate((first, second)):
+            (folder / "metrics.csv").write_text(str(number))
+        assert place_run(second, numbered(tmp_path, "best")) == places[0]
+        assert place_run(first, numbered(tmp_path, "best")) == places[1]
+    assert sorted(tmp_path.iterdir()) == places[:2]
+    assert [(place / "metrics.csv").read_text() for place in places[:2]] == ["1", "0"]
 
 
 def test_no_epochs_is_a_mistake(tmp_path: Path) -> None:

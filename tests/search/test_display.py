@@ -44,7 +44,7 @@ def test_without_a_terminal_each_ended_trial_is_one_line() -> None:
     first, second = stream.getvalue().splitlines()
     assert first == "study small: 12 of 50 trials, best 50.0 % (trial 3)"
     assert " ".join(second.split()) == (
-        "trial 12 epoch 3/12 71.3 % 1,000 images/s 13/50 best 71.3 % (trial 3) 0 s left complete"
+        "trial 12 epoch 3/12 71.3 % 1,000 images/s 13/50 best 71.3 % (trial 3) - left complete"
     )
 
 
@@ -106,7 +106,10 @@ def test_the_time_left_is_what_this_run_takes_for_a_trial(monkeypatch: pytest.Mo
     assert progress.left_s() is None
     now_s = 140.0
     progress.ended(31, "complete", _standing(32))
-    assert progress.left_s() == 20.0 * 18  # 2 trials in 40 s, 18 to go
+    assert progress.left_s() is None  # one full trial says little of pruned ones
+    now_s = 160.0
+    progress.ended(32, "complete", _standing(33))
+    assert progress.left_s() == 20.0 * 17  # 3 trials in 60 s, 17 to go
 
 
 def test_the_display_fits_its_surroundings() -> None:

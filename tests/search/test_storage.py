@@ -38,11 +38,24 @@ def test_a_file_that_is_no_journal_is_refused_and_left_alone(
     assert path.read_bytes() == content
 
 
-def test_a_damaged_journal_is_one_message(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "content",
+    [
+        b'{"op_code":0,"study_name":"s","di###\n{"op_code":2}\n',
+        b'{"op_code":99,"worker_id":"x"}\n',
+    ],
+)
+def test_a_damaged_journal_is_one_message(content: bytes, tmp_path: Path) -> None:
     path = tmp_path / "journal.log"
-    path.write_bytes(b'{"op_code":0,"study_name":"s","di###\n{"op_code":2}\n')
+    path.write_bytes(content)
     with pytest.raises(UserError, match=r"journal.log: the journal is damaged"):
         open_storage(str(path))
+
+
+@pytest.mark.parametrize("given", ["sqlite://", "sqlite:///:memory:"])
+def test_a_database_in_memory_is_refused(given: str) -> None:
+    with pytest.raises(UserError, match="would keep nothing"):
+        open_storage(given)
 
 
 def test_a_folder_that_is_a_file_is_refused(tmp_path: Path) -> None:

@@ -110,7 +110,9 @@ def test_a_study_whose_making_was_cut_short_is_made_again(tmp_path: Path) -> Non
     assert len(trials_in(tmp_path)) == 2
 
 
-@pytest.mark.parametrize("name", ["", "a/b", "..", "x" * 201])
+@pytest.mark.parametrize(
+    "name", ["", "a/b", "..", "x" * 201, "é" * 101, "a\nb", "-x", "artifacts", "journal.log"]
+)
 def test_a_name_that_could_not_be_a_folder_is_refused(name: str, tmp_path: Path) -> None:
     with pytest.raises(UserError, match="--study"):
         opened_in(tmp_path, name=name)

@@ -59,7 +59,7 @@ def test_every_space_file_says_source_cost_and_command(path: Path) -> None:
 
 @every_file
 def test_a_shipped_space_names_only_parameters_that_networks_know(path: Path) -> None:
-    check_parameters(load_space(path))
+    check_parameters(load_space(path), path)
 
 
 @every_file

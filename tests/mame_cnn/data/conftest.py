@@ -1,7 +1,11 @@
 """A factory of tiny image folders in both layouts, and a cache of each test's own."""
 
 import hashlib
-from collections.abc import Mapping
+import os
+import resource
+import socket
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -76,3 +80,26 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("MAME_CACHE", str(folder))
     monkeypatch.delenv("MAME_DATA", raising=False)
     return folder
+
+
+@contextmanager
+def files_of_at_most(n_bytes: int) -> Iterator[None]:
+    """Let the kernel refuse every write beyond a size, as a full disk does."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (n_bytes, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+def put_special_file(path: Path, kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Put something in the place of an image that may block for ever when it is opened."""
+    if kind == "fifo":
+        os.mkfifo(path)
+    elif kind == "device":
+        path.symlink_to("/dev/zero")
+    else:
+        monkeypatch.chdir(path.parent)  # a socket's path may have 107 bytes only
+        with socket.socket(socket.AF_UNIX) as listener:
+            listener.bind(path.name)

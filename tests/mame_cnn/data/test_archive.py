@@ -8,6 +8,7 @@ import pytest
 
 from mame_cnn.data.archive import unpack
 from mame_cnn.errors import UserError
+from tests.mame_cnn.data.conftest import files_of_at_most
 
 Usage = namedtuple("Usage", "total used free")
 
@@ -93,7 +94,7 @@ def test_all_unsafe_members_are_named_at_once(tmp_path: Path, into: Path) -> Non
 def test_a_bomb_is_refused_by_its_announced_size(tmp_path: Path, into: Path) -> None:
     path = archive(tmp_path / "a.zip", {"top/zeros": bytes(2**21)})
     assert path.stat().st_size < 2**13
-    with pytest.raises(UserError, match="refused: 1 members of 2 MiB; at most"):
+    with pytest.raises(UserError, match="refused: 1 member of 2 MiB; at most"):
         unpack(path, into, limit_bytes=2**20)
     with pytest.raises(UserError, match="at most 0 of"):
         unpack(path, into, limit_files=0)
@@ -144,3 +145,10 @@ def test_what_a_killed_process_left_is_removed(tmp_path: Path, into: Path) -> No
     (into / ".unpack-old").mkdir()
     unpack(archive(tmp_path / "a.zip", {"top/x": b""}), into)
     assert [path.name for path in into.iterdir()] == ["top"]
+
+
+def test_a_disk_that_fills_up_is_named_and_nothing_stays(tmp_path: Path, into: Path) -> None:
+    path = archive(tmp_path / "a.zip", {"top/x": bytes(5000)})
+    with files_of_at_most(1000), pytest.raises(UserError, match=r"into: .*a\.zip: file too large"):
+        unpack(path, into)
+    assert list(into.iterdir()) == []

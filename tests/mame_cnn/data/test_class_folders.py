@@ -1,3 +1,4 @@
+import os
 from pathlib import Path
 
 import pytest
@@ -59,6 +60,49 @@ def test_empty_classes_are_all_named(make: Factory) -> None:
     (folder / "train" / "iron").mkdir()
     with pytest.raises(UserError, match=r"2 classes without an image in train:\n  gold\n  iron"):
         read_listing(folder)
+
+
+def test_a_single_fault_is_told_in_the_singular(make: Factory) -> None:
+    folder = make.class_folders()
+    (folder / "val" / "gold").mkdir()
+    with pytest.raises(UserError, match=r": 1 class folder that train does not have:"):
+        read_listing(folder)
+    (folder / "train" / "gold").mkdir()
+    with pytest.raises(UserError, match=r": 1 class without an image in train:"):
+        read_listing(folder)
+
+
+def test_all_names_that_are_not_utf_8_are_shown_escaped(make: Factory) -> None:
+    folder = make.class_folders()
+    odd_class = Path(os.fsdecode(bytes(folder / "train") + b"/a\xff\xfe"))
+    odd_class.mkdir()
+    noise("a").save(odd_class / "inside.png")
+    noise("b").save(Path(os.fsdecode(bytes(folder / "test/clay") + b"/b\xe9.png")))
+    with pytest.raises(UserError) as caught:
+        read_listing(folder)
+    assert str(caught.value) == "\n".join(
+        (
+            f"{folder}: 2 names not in UTF-8, to be changed:",
+            r"  a\xff\xfe",
+            r"  test/clay/b\xe9.png",
+        )
+    )
+
+
+def test_a_folder_whose_own_name_is_not_utf_8_is_refused(make: Factory) -> None:
+    folder = make.class_folders()
+    odd = Path(os.fsdecode(bytes(folder) + b"\xff"))
+    folder.rename(odd)
+    with pytest.raises(UserError, match=r"folders\\xff: 1 name not in UTF-8") as caught:
+        read_listing(odd)
+    str(caught.value).encode()
+
+
+def test_a_left_out_file_may_have_any_name(make: Factory) -> None:
+    folder = make.class_folders()
+    Path(os.fsdecode(bytes(folder / "train/clay") + b"/a.\xff")).touch()
+    notes = read_listing(folder).notes
+    assert notes == (r"no images, left out of the class folders: 1 entry (.\xff: 1)",)
 
 
 def test_a_single_class_is_refused(make: Factory) -> None:

@@ -39,11 +39,19 @@ def test_the_digits_need_no_preparation(capsys: pytest.CaptureFixture[str]) -> N
         ["prepare", "/nowhere/at/all"],
         ["prepare", "digits", "--image-size", "4"],
         ["summary", "digits", "--image-size", "5000"],
+        ["summary", ""],
+        ["prepare", ""],
+        ["fetch", ""],
     ],
 )
 def test_a_mistake_is_one_message_and_status_2(
-    arguments: list[str], capsys: pytest.CaptureFixture[str]
+    arguments: list[str],
+    capsys: pytest.CaptureFixture[str],
+    make: Factory,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.chdir(make.class_folders())
+    monkeypatch.setattr("mame_cnn.data.__main__.fetch", lambda *_: None)
     assert exit_status(lambda: main(arguments)) == 2
     error = capsys.readouterr().err
     assert error.startswith("error: ")

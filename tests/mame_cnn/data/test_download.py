@@ -7,6 +7,7 @@ import pytest
 
 from mame_cnn.data.download import download
 from mame_cnn.errors import UserError
+from tests.mame_cnn.data.conftest import files_of_at_most
 from tests.mame_cnn.data.server import Site, serving
 
 CONTENT = bytes(range(256)) * 4000  # 1,024,000 bytes
@@ -152,3 +153,14 @@ def test_too_small_a_disk_is_refused_before_the_body(
         pytest.raises(UserError, match="1 MiB are still to come, 0 MiB are free"),
     ):
         get(site, tmp_path / "a.zip")
+
+
+@pytest.mark.parametrize("n_bytes", [5000, 1_000_000])
+def test_a_disk_that_fills_up_is_no_fault_of_the_network(tmp_path: Path, n_bytes: int) -> None:
+    with (
+        serving(Site({"a.zip": CONTENT[:n_bytes]})) as site,
+        files_of_at_most(1000),
+        pytest.raises(UserError, match=r"a\.zip\.part: cannot be written: File too large"),
+    ):
+        get(site, tmp_path / "a.zip")
+    assert len(site.requests) == 1

@@ -107,7 +107,7 @@ def test_an_archive_that_lacks_images_is_told(site: Site, tmp_path: Path, make: 
     less = make.mame(name="less")
     (less / "data_256" / "val.clay.0.png").unlink()
     site.files[IMAGES.name] = zipped(less / "data_256")
-    with serving(site), pytest.raises(UserError, match="1 of 14 images that the metadata names"):
+    with serving(site), pytest.raises(UserError, match="lacks 1 of 14 images"):
         get(site, tmp_path)
 
 

@@ -29,3 +29,27 @@ def test_an_unknown_layout_says_what_was_looked_for_and_found(tmp_path: Path) ->
 def test_each_layout_is_told_by_its_content(make: Factory) -> None:
     assert read_listing(make.mame()).layout == "MAMe metadata"
     assert read_listing(make.class_folders()).layout == "class folders"
+
+
+def test_folder_names_that_differ_in_case_only_are_hinted_at(make: Factory) -> None:
+    folder = make.class_folders()
+    for name in ("train", "val"):
+        (folder / name).rename(folder / name.capitalize())
+    with pytest.raises(UserError, match=r"lower case: train, val, test; got: Train, Val$"):
+        read_listing(folder)
+
+
+def test_class_folders_without_train_are_hinted_at(make: Factory) -> None:
+    train = make.class_folders() / "train"
+    with pytest.raises(UserError, match=rf"give the folder above it: {train.parent}$"):
+        read_listing(train)
+    other = train.rename(train.parent.parent / "mine")
+    with pytest.raises(UserError, match=rf"put the class folders into {other}/train/$"):
+        read_listing(other)
+
+
+def test_no_hint_is_given_without_a_reason(make: Factory) -> None:
+    folder = make.mame()
+    (folder / "MAMe_metadata").rename(folder / "metadata")
+    with pytest.raises(UserError, match=r"the folder holds: data_256, metadata$"):
+        read_listing(folder)

@@ -13,6 +13,20 @@ def test_a_given_source_comes_first(monkeypatch: pytest.MonkeyPatch, tmp_path: P
     assert find_source(None) == str(tmp_path)
 
 
+def test_an_empty_source_is_refused_and_an_empty_variable_is_not_set(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, make: Factory
+) -> None:
+    monkeypatch.chdir(make.class_folders())
+    monkeypatch.setenv("MAME_DATA", "")
+    assert find_source(None) == "digits"
+    with pytest.raises(UserError, match="--data: empty, perhaps an unset variable; give a folder"):
+        find_source("")
+    with pytest.raises(UserError, match="empty"):
+        load_dataset("")
+    with pytest.raises(UserError, match="empty"):
+        load_test("")
+
+
 def test_data_mame_is_tried_before_the_digits(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

@@ -77,7 +77,7 @@ def test_every_fault_of_the_rows_is_reported_at_once(make: Factory) -> None:
     message = str(caught.value)
     assert "line 2: 'trian'" in message
     assert "allowed: train, val, test" in message
-    assert "'mud' in 1 rows" in message
+    assert "'mud' in 1 row\n" in message
     assert "it has: bronze, clay" in message
     assert message.count("val.clay.1.png") == 2
     assert "'../secret.png'" in message
@@ -98,7 +98,7 @@ def test_a_short_row_is_named_by_its_line(make: Factory) -> None:
 
 
 def test_a_label_without_a_train_image_is_an_error(make: Factory) -> None:
-    with pytest.raises(UserError, match=r"1 classes without an image in train:\n  gold"):
+    with pytest.raises(UserError, match=r"1 class without an image in train:\n  gold"):
         read_listing(make.mame(labels=("bronze", "clay", "gold")))
 
 

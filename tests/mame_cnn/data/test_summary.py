@@ -10,7 +10,7 @@ from mame_cnn.data.__main__ import main
 from mame_cnn.data.layout import read_listing
 from mame_cnn.data.survey import survey_folder
 from mame_cnn.errors import exit_status
-from tests.mame_cnn.data.conftest import Factory, noise
+from tests.mame_cnn.data.conftest import Factory, files_of_at_most, noise, put_special_file
 
 
 @pytest.fixture
@@ -81,6 +81,35 @@ def test_unreadable_images_are_listed_with_their_fault(
     assert "test clay/cut.jpg: image file is truncated" in out
 
 
+@pytest.mark.parametrize("kind", ["fifo", "socket", "device"])
+def test_what_is_no_regular_file_is_listed_as_unreadable(
+    make: Factory,
+    here: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    kind: str,
+) -> None:
+    folder = make.class_folders()
+    put_special_file(folder / "train/clay/clay9.png", kind, monkeypatch)
+    out = summary(capsys, str(folder))
+    assert "unreadable: 1\n" in out
+    assert "train clay/clay9.png: not a regular file" in out
+
+
+def test_a_collection_of_single_images_is_told_in_the_singular(
+    make: Factory, here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    counts = {"train": {"bronze": 1, "clay": 1}, "val": {"bronze": 1, "clay": 1}}
+    folder = make.class_folders(counts)
+    for name in ("train/bronze/bronze0.png", "train/clay/clay0.png", "val/clay/clay0.png"):
+        (folder / name).unlink()
+        (folder / name).symlink_to("nowhere")
+    out = summary(capsys, str(folder))
+    assert "balance of train: 1 image in every class" in out
+    assert "sizes of 1 readable image:" in out
+    assert "train 2, val 1, test 0): bronze/bronze0.png, clay/clay0.png, clay/clay0.png\n" in out
+
+
 def test_equal_files_in_two_splits_are_named(
     make: Factory, here: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -88,7 +117,7 @@ def test_equal_files_in_two_splits_are_named(
     shutil.copy(folder / "train/clay/clay0.png", folder / "test/clay/copy.png")
     shutil.copy(folder / "val/clay/clay0.png", folder / "val/bronze/copy.png")
     out = summary(capsys, str(folder))
-    assert "more than one split: 1 times" in out
+    assert "more than one split: 1 time\n" in out
     assert "repeat another of their split: 1\n" in out
     assert "train clay/clay0.png = test clay/copy.png" in out
 
@@ -145,3 +174,21 @@ def test_an_out_that_is_a_folder_is_a_mistake(
 ) -> None:
     assert exit_status(lambda: main(["summary", "digits", "--out", str(here)])) == 2
     assert f"--out {here}: is a directory" in capsys.readouterr().err
+
+
+def test_a_sheet_that_finds_no_room_is_named_and_leaves_the_old_one(
+    here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (here / "sheet.png").write_text("old")
+    with files_of_at_most(100):
+        status = exit_status(lambda: main(["summary", "digits", "--out", "sheet.png"]))
+    assert status == 2
+    assert capsys.readouterr().err == "error: --out sheet.png: file too large\n"
+    assert [path.name for path in here.iterdir()] == ["sheet.png"]
+    assert (here / "sheet.png").read_text() == "old"
+
+
+def test_an_out_below_a_file_is_a_mistake(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (here / "file").touch()
+    assert exit_status(lambda: main(["summary", "digits", "--out", "file/sheet.png"])) == 2
+    assert "error: --out file/sheet.png: file exists" in capsys.readouterr().err
