@@ -7,8 +7,8 @@ from typing import Any
 import tomli_w
 from pydantic import ValidationError
 
+from commands.errors import UserError
 from mame_cnn.config import Config
-from mame_cnn.errors import UserError
 from mame_cnn.faults import describe_faults
 
 

@@ -2,7 +2,7 @@
 
 import torch
 
-from mame_cnn.errors import UserError
+from commands.errors import UserError
 
 
 def choose_device(name: str) -> torch.device:

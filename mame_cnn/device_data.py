@@ -7,8 +7,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from commands.errors import UserError
 from mame_cnn.data.dataset import Dataset, Split
-from mame_cnn.errors import UserError
 
 
 @dataclass(frozen=True)

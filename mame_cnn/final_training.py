@@ -8,10 +8,10 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from commands.errors import UserError
 from mame_cnn.cohort import Cohort
 from mame_cnn.config import Config
 from mame_cnn.device_data import DeviceData
-from mame_cnn.errors import UserError
 from mame_cnn.network import infeasible
 from mame_cnn.progress import EpochResult
 

@@ -6,8 +6,8 @@ Whatever is not given has the default below, which is close to experiments 6 to 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from commands.errors import UserError
 from mame_cnn.config import Augmentation, Config
-from mame_cnn.errors import UserError
 from mame_cnn.vocabulary import (
     BLOCK_NAMES,
     DENSE_NAMES,

@@ -22,10 +22,10 @@ from typing import Any
 import pandas as pd
 from safetensors.torch import save
 
+from commands.errors import UserError, naming
 from mame_cnn.config import Config
 from mame_cnn.config_file import write_config
 from mame_cnn.data.dataset import Dataset
-from mame_cnn.errors import UserError, naming
 from mame_cnn.evaluation import evaluate
 from mame_cnn.final_training import FinalTraining
 

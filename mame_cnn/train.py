@@ -12,7 +12,8 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from mame_cnn.arguments import count
+from commands.arguments import whole
+from commands.errors import UserError, exit_status
 from mame_cnn.config import Config
 from mame_cnn.config_file import read_config
 from mame_cnn.data.dataset import Dataset
@@ -20,7 +21,6 @@ from mame_cnn.data.load import load_dataset
 from mame_cnn.device import choose_device
 from mame_cnn.device_data import DeviceData, to_device
 from mame_cnn.environment import environment
-from mame_cnn.errors import UserError, exit_status
 from mame_cnn.final_training import FinalTraining, train_to_the_end
 from mame_cnn.progress import EpochResult
 from mame_cnn.run_folder import RunFiles, check_is_free, numbered, place_run, unfinished_run
@@ -79,8 +79,10 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("config", type=Path, metavar="CONFIG.toml")
     parser.add_argument("--data", metavar="DIR|digits", help="default: what the file names")
-    parser.add_argument("--epochs", type=count, help="default: what the file says")
-    parser.add_argument("--seeds", type=count, default=1, metavar="K", help="train K times")
+    parser.add_argument("--epochs", type=whole(at_least=1), help="default: what the file says")
+    parser.add_argument(
+        "--seeds", type=whole(at_least=1), default=1, metavar="K", help="train K times"
+    )
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:1")
     parser.add_argument(
         "--out", type=Path, metavar="DIR", help="default: runs/NAME-01 beside the file"

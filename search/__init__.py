@@ -1,5 +1,5 @@
 """The study engine: spaces, sampling, rungs, studies, export. Knows Optuna, never torch."""
 
-from search.errors import end_quietly_while_starting
+from commands.errors import end_quietly_while_starting
 
 end_quietly_while_starting()

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from search.errors import UserError
+from commands.errors import UserError
 from search.parameters import Choice, Float, Int, Parameter, When
 
 

@@ -16,8 +16,8 @@ from optuna.samplers import BaseSampler, RandomSampler
 from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 
+from commands.errors import UserError
 from search.distributions import distributions, tidy, uniform
-from search.errors import UserError
 from search.parameters import Parameter, Value
 from search.seeds import derive
 from search.space import Space

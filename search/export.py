@@ -19,9 +19,9 @@ import tomli_w
 from optuna.study import Study
 from optuna.trial import FrozenTrial
 
+from commands.arguments import whole
+from commands.errors import UserError, exit_status, naming
 from search import pins
-from search.arguments import whole
-from search.errors import UserError, exit_status, naming
 from search.storage import DEFAULT_STORAGE, Place, open_storage
 from search.study import load_study
 from search.trials import BEST_EPOCH, CONFIG, ENVIRONMENT, SEED, best_value, point, ranked, tally

@@ -9,9 +9,9 @@ from optuna.samplers import BaseSampler
 from optuna.study import Study
 from optuna.trial import FrozenTrial
 
+from commands.errors import UserError
 from search.distributions import distributions
 from search.drawing import Infeasible
-from search.errors import UserError
 from search.parameters import Value
 from search.space import Space
 from search.trials import is_counted, point

@@ -15,7 +15,7 @@ from optuna.storages.journal import (
     JournalFileSymlinkLock,
 )
 
-from search.errors import naming
+from commands.errors import naming
 
 _FIRST_BYTES = b'{"op_code":'  # how Optuna writes the first record of every journal
 

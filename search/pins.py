@@ -9,8 +9,8 @@ from typing import Any
 
 from optuna.study import Study
 
+from commands.errors import UserError
 from search import wording
-from search.errors import UserError
 from search.space import Space
 from search.trainer import Trainer
 

@@ -12,7 +12,7 @@ from typing import Protocol
 from optuna.pruners import BasePruner, HyperbandPruner, MedianPruner
 from optuna.study import Study
 
-from search.errors import UserError
+from commands.errors import UserError
 from search.rungs import RungPruner
 
 PRUNERS = ("rungs", "median", "hyperband", "none")

@@ -13,16 +13,15 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-import mame_cnn.errors
+from commands.arguments import seconds, whole
+from commands.errors import UserError, exit_status
 from mame_cnn.data.load import find_source, load_dataset
 from mame_cnn.device import choose_device
 from mame_cnn.parameters import space_faults
 from mame_cnn.trainer import ImageTrainer
-from search.arguments import seconds, whole
 from search.display import make_display
 from search.drawing import check_trainable
 from search.engine import search
-from search.errors import UserError, exit_status
 from search.export import default_path, train_command
 from search.outcome import Outcome
 from search.progress import percent
@@ -64,16 +63,20 @@ def main(argv: Sequence[str] | None = None) -> int:
     place = open_storage(options.storage)
     opened = open_study(place, name, space, trainer)
     display = make_display(opened.name, options.trials, trainer.epochs, is_quiet=options.quiet)
-    outcome = search(
-        opened,
-        trainer,
-        total=options.trials,
-        sampler=sampler,
-        pruner=pruner,
-        seed=options.seed,
-        display=display,
-        timeout_s=options.timeout,
-    )
+    try:
+        outcome = search(
+            opened,
+            trainer,
+            total=options.trials,
+            sampler=sampler,
+            pruner=pruner,
+            seed=options.seed,
+            display=display,
+            timeout_s=options.timeout,
+        )
+    except KeyboardInterrupt:
+        print("stopped; the same command continues the study", file=sys.stderr)
+        return 130
     _summarise(outcome, opened.name, place, options.artifacts)
     return 0 if outcome.is_finished else 1
 
@@ -192,16 +195,5 @@ def _summarise(outcome: Outcome, study: str, place: Place, artifacts: Path) -> N
         console.print(f"  {command}")
 
 
-def _command() -> int:
-    """Run the command; a mistake that `mame_cnn` found is the user's all the same."""
-    try:
-        return main()
-    except mame_cnn.errors.UserError as error:
-        raise UserError(str(error)) from None
-    except KeyboardInterrupt:
-        print("stopped; the same command continues the study", file=sys.stderr)
-        return 130
-
-
 if __name__ == "__main__":
-    sys.exit(exit_status(_command))
+    sys.exit(exit_status(main))

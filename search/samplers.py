@@ -14,9 +14,9 @@ from optuna.samplers import (
     TPESampler,
 )
 
+from commands.errors import UserError
 from search.distributions import distributions
 from search.drawing import FeasibleSampler, Infeasible, Recipe
-from search.errors import UserError
 from search.grid import GridSampler
 from search.seeds import derive
 from search.space import Space

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from search.errors import exit_status
+from commands.errors import exit_status
 from search.parameters import Choice, Parameter, Value
 from search.space import Space
 from search.space_file import load_space

@@ -11,9 +11,9 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
 
+from commands.errors import UserError
 from search import space_faults, space_grid
 from search.blocks import per_block
-from search.errors import UserError
 from search.parameters import Choice, Float, Int, Parameter, Value, When
 
 __all__ = [

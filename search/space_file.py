@@ -10,7 +10,7 @@ import traceback
 from pathlib import Path
 from types import ModuleType
 
-from search.errors import UserError
+from commands.errors import UserError
 from search.space import Space
 
 

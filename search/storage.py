@@ -14,7 +14,7 @@ from optuna.storages import BaseStorage, JournalStorage, RDBStorage
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import SQLAlchemyError
 
-from search.errors import UserError
+from commands.errors import UserError
 from search.journal import Journal, is_journal
 
 DEFAULT_STORAGE = "studies/journal.log"

@@ -9,8 +9,8 @@ from optuna.exceptions import ExperimentalWarning
 from optuna.pruners import NopPruner
 from optuna.study import Study
 
+from commands.errors import UserError
 from search import note, pins
-from search.errors import UserError
 from search.space import Space
 from search.storage import Place
 from search.trainer import Trainer

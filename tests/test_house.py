@@ -9,6 +9,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 COMPOSITION_ROOT = ROOT / "search" / "run.py"
 FORBIDDEN = {
+    "commands": {"torch", "torchvision", "optuna", "search", "mame_cnn", "spaces"},
     "search": {"torch", "torchvision", "mame_cnn", "spaces"},
     "mame_cnn": {"optuna", "optuna_dashboard", "search", "spaces"},
     "spaces": {"optuna", "torch", "torchvision", "mame_cnn"},

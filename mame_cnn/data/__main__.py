@@ -6,13 +6,13 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from commands.errors import UserError, exit_status
 from mame_cnn.data import contact_sheet, digits, summary
 from mame_cnn.data.fetch import BASE_URL, fetch
 from mame_cnn.data.layout import read_listing
 from mame_cnn.data.load import checked_image_size
 from mame_cnn.data.prepare import CHANNELS, prepare
 from mame_cnn.data.survey import survey_digits, survey_folder
-from mame_cnn.errors import UserError, exit_status
 
 EXAMPLES = """examples:
   python -m mame_cnn.data summary digits

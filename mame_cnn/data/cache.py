@@ -20,7 +20,7 @@ from typing import Any
 
 from filelock import FileLock
 
-from mame_cnn.errors import UserError
+from commands.errors import UserError
 
 META = "meta.json"
 CANNOT_WRITE = ("EACCES", "EPERM", "EROFS", "ENOTDIR", "ENOENT", "EEXIST", "ENOTEMPTY")

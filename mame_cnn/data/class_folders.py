@@ -7,8 +7,8 @@ other files are counted in a note. `val` may be called `validation` or `valid`, 
 from collections import Counter
 from pathlib import Path
 
+from commands.errors import UserError
 from mame_cnn.data.listing import Item, Listing, counted, escaped, some
-from mame_cnn.errors import UserError
 
 LAYOUT = "class folders"
 FOLDERS = {"train": ("train",), "val": ("val", "validation", "valid"), "test": ("test",)}

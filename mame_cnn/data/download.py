@@ -21,8 +21,8 @@ from urllib.request import Request, urlopen
 
 from rich.progress import Progress
 
+from commands.errors import UserError
 from mame_cnn.data.progress import byte_bar
-from mame_cnn.errors import UserError
 
 PAUSES_S = (1.0, 2.0, 4.0, 8.0)  # before each further attempt; starts anew when bytes arrive
 TIMEOUT_S = 60.0  # without a single byte

@@ -11,12 +11,12 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
+from commands.errors import UserError
 from mame_cnn.data import mame_layout
 from mame_cnn.data.archive import unpack
 from mame_cnn.data.download import PAUSES_S, download
 from mame_cnn.data.listing import SPLITS
 from mame_cnn.data.prepare import missing
-from mame_cnn.errors import UserError
 
 BASE_URL = "https://storage.hpai.bsc.es/mame-dataset/"
 

@@ -3,9 +3,9 @@
 from collections.abc import Iterator
 from pathlib import Path
 
+from commands.errors import UserError
 from mame_cnn.data import class_folders, mame_layout
 from mame_cnn.data.listing import Listing, checked
-from mame_cnn.errors import UserError
 
 
 def read_listing(source: str | Path) -> Listing:

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from commands.errors import UserError
 from mame_cnn.data.stratified import choose
-from mame_cnn.errors import UserError
 
 SPLITS = ("train", "val", "test")
 VAL_SHARE = 0.15  # of train, where a folder brings no val of its own

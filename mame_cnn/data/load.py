@@ -6,12 +6,12 @@ The test split has a function of its own, so that nothing else opens it by accid
 import os
 from pathlib import Path
 
+from commands.errors import UserError
 from mame_cnn.config import LARGEST_IMAGE_SIZE, SMALLEST_IMAGE_SIZE
 from mame_cnn.data import digits
 from mame_cnn.data.dataset import Dataset, Split
 from mame_cnn.data.layout import read_listing
 from mame_cnn.data.prepare import CHANNELS, prepare
-from mame_cnn.errors import UserError
 
 FOLDER_IMAGE_SIZE = 256  # the size of MAMe's reduced version
 DEFAULT_FOLDER = "data/mame"

@@ -11,8 +11,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from commands.errors import UserError
 from mame_cnn.data.listing import SPLITS, Item, Listing, counted, some
-from mame_cnn.errors import UserError
 
 LAYOUT = "MAMe metadata"
 TABLES = ("MAMe_metadata/MAMe_dataset.csv", "MAMe_dataset.csv")

@@ -14,12 +14,12 @@ import numpy.typing as npt
 from PIL import Image
 from rich.progress import Progress
 
+from commands.errors import UserError
 from mame_cnn.data import cache as store
 from mame_cnn.data.dataset import Pixels, Split, dataset_digest, image_digest, mean_and_std
 from mame_cnn.data.images import RULES_VERSION, UnreadableImageError, inspect_image, read_image
 from mame_cnn.data.listing import Item, Listing, counted, some
 from mame_cnn.data.progress import bar, in_threads
-from mame_cnn.errors import UserError
 
 CHANNELS = 3
 FEW_MISSING = 100  # with no more than these missing, the other images are tried as well

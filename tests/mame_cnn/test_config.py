@@ -2,9 +2,9 @@ from pathlib import Path
 
 import pytest
 
+from commands.errors import UserError
 from mame_cnn.config import Config
 from mame_cnn.config_file import read_config, write_config
-from mame_cnn.errors import UserError
 from mame_cnn.fusion import fusion_key
 from tests.mame_cnn.factory import make_config
 

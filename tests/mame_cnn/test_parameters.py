@@ -1,6 +1,6 @@
 import pytest
 
-from mame_cnn.errors import UserError
+from commands.errors import UserError
 from mame_cnn.network import infeasible, n_parameters
 from mame_cnn.parameters import DEFAULTS, config_from_params, space_faults
 from mame_cnn.vocabulary import SPECIAL_NAMES, Value, faults

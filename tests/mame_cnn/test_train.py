@@ -19,11 +19,11 @@ from safetensors import safe_open
 from safetensors.torch import load_file
 from sklearn.metrics import accuracy_score, confusion_matrix, f1_score
 
+from commands.errors import UserError, exit_status
 from mame_cnn.cohort import Cohort
 from mame_cnn.config_file import read_config, write_config
 from mame_cnn.data.load import load_dataset
 from mame_cnn.device_data import DeviceSplit, to_device
-from mame_cnn.errors import UserError, exit_status
 from mame_cnn.final_training import train_to_the_end
 from mame_cnn.parameters import config_from_params
 from mame_cnn.progress import EpochResult

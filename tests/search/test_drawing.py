@@ -3,8 +3,8 @@ from collections.abc import Mapping
 import optuna
 import pytest
 
+from commands.errors import UserError
 from search.distributions import suggest
-from search.errors import UserError
 from search.parameters import Value
 from search.samplers import make_sampler
 from search.space import Choice, Float, Int, Question, Space, When

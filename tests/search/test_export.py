@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from search.errors import exit_status
+from commands.errors import exit_status
 from search.export import main
 from search.space import Space
 from search.trials import ranked

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from search.errors import UserError
+from commands.errors import UserError
 from search.grid import GridSampler
 from search.trials import point
 from tests.search.fake_trainer import GRID, SPACE, FakeTrainer, deep_average_is_infeasible

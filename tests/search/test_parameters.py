@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 
-from search.errors import UserError
+from commands.errors import UserError
 from search.parameters import Choice, Float, Int, Parameter, When
 from search.space import per_block
 

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 from optuna.trial import TrialState
 
-from search.errors import UserError
+from commands.errors import UserError
 from search.pruners import PRUNERS, make_pruner
 from tests.search.fake_trainer import FakeTrainer
 from tests.search.studies import searched, trials_in

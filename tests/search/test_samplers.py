@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from search.errors import UserError
+from commands.errors import UserError
 from search.samplers import SAMPLERS, make_sampler
 from tests.search.fake_trainer import SPACE, FakeTrainer, deep_average_is_infeasible
 from tests.search.studies import searched, trials_in

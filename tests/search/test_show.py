@@ -5,7 +5,7 @@ import pytest
 from rich.console import Console
 
 import spaces
-from search.errors import exit_status
+from commands.errors import exit_status
 from search.show import main, show
 from search.space import Choice, Float, Int, Question, Space, When
 

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from search.errors import UserError
+from commands.errors import UserError
 from search.space import Choice, Float, Int, Parameter, Question, Space, Value, When, per_block
 
 QUESTION = Question("6 overfits", "dropout helps", "as 6")

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from search.errors import UserError
+from commands.errors import UserError
 from search.space_file import load_space
 
 HEAD = """\

@@ -4,7 +4,7 @@ import optuna
 import pytest
 from optuna.storages import RDBStorage
 
-from search.errors import UserError
+from commands.errors import UserError
 from search.storage import DEFAULT_STORAGE, open_storage
 
 

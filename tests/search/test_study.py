@@ -4,7 +4,7 @@ from pathlib import Path
 import optuna
 import pytest
 
-from search.errors import UserError
+from commands.errors import UserError
 from search.space import Choice, Float, Int, Parameter, Space, When
 from search.storage import open_storage
 from search.study import load_study, open_study

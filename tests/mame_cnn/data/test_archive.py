@@ -6,8 +6,8 @@ from zipfile import ZIP_DEFLATED, ZipFile, ZipInfo
 
 import pytest
 
+from commands.errors import UserError
 from mame_cnn.data.archive import unpack
-from mame_cnn.errors import UserError
 from tests.mame_cnn.data.conftest import files_of_at_most
 
 Usage = namedtuple("Usage", "total used free")

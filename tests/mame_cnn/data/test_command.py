@@ -2,8 +2,8 @@ from pathlib import Path
 
 import pytest
 
+from commands.errors import exit_status
 from mame_cnn.data.__main__ import main
-from mame_cnn.errors import exit_status
 from tests.mame_cnn.data.conftest import Factory
 
 

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from commands.errors import UserError
 from mame_cnn.data.download import download
-from mame_cnn.errors import UserError
 from tests.mame_cnn.data.conftest import files_of_at_most
 from tests.mame_cnn.data.server import Site, serving
 

@@ -6,10 +6,10 @@ from zipfile import ZipFile
 
 import pytest
 
+from commands.errors import UserError, exit_status
 from mame_cnn.data.__main__ import main
 from mame_cnn.data.fetch import IMAGES, METADATA, Archive, fetch
 from mame_cnn.data.load import load_dataset
-from mame_cnn.errors import UserError, exit_status
 from tests.mame_cnn.data.conftest import Factory
 from tests.mame_cnn.data.server import Site, serving
 

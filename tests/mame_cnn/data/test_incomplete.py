@@ -3,9 +3,9 @@ from pathlib import Path
 
 import pytest
 
+from commands.errors import UserError
 from mame_cnn.data import prepare as preparation
 from mame_cnn.data.load import load_dataset, load_test
-from mame_cnn.errors import UserError
 from tests.mame_cnn.data.conftest import Factory, put_special_file
 
 

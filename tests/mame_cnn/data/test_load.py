@@ -2,8 +2,8 @@ from pathlib import Path
 
 import pytest
 
+from commands.errors import UserError
 from mame_cnn.data.load import find_source, load_dataset, load_test
-from mame_cnn.errors import UserError
 from tests.mame_cnn.data.conftest import Factory
 
 

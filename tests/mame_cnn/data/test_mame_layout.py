@@ -2,8 +2,8 @@ from pathlib import Path
 
 import pytest
 
+from commands.errors import UserError
 from mame_cnn.data.layout import read_listing
-from mame_cnn.errors import UserError
 from tests.mame_cnn.data.conftest import COUNTS, Factory
 
 

@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from commands.errors import UserError
 from mame_cnn.data import cache as store
 from mame_cnn.data import prepare as preparation
 from mame_cnn.data.dataset import Pixels
 from mame_cnn.data.images import read_image
 from mame_cnn.data.layout import read_listing
 from mame_cnn.data.load import load_dataset, load_test
-from mame_cnn.errors import UserError
 from tests.mame_cnn.data.conftest import Factory
 
 Usage = namedtuple("Usage", "total used free")

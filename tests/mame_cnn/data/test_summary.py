@@ -5,11 +5,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from commands.errors import exit_status
 from mame_cnn.data import contact_sheet
 from mame_cnn.data.__main__ import main
 from mame_cnn.data.layout import read_listing
 from mame_cnn.data.survey import survey_folder
-from mame_cnn.errors import exit_status
 from tests.mame_cnn.data.conftest import Factory, files_of_at_most, noise, put_special_file
 
 

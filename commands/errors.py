@@ -1,7 +1,4 @@
-"""The error that is the user's to mend, and the exit status of a command.
-
-The same as in `search`, because the two rooms may not import each other.
-"""
+"""The error that is the user's to mend, and the exit status of a command."""
 
 import errno
 import os

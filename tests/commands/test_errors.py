@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from search.errors import UserError, exit_status, naming
+from commands.errors import UserError, exit_status, naming
 
 
 def raising(error: BaseException) -> int:
