@@ -1,0 +1,89 @@
+"""What a user writes: ImageFolder, DataLoader, per-image transforms, a plain fp32 loop.
+
+Nothing of this project runs in here; it is what throughput is measured against.
+"""
+
+import time
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torch.utils.data import DataLoader
+from torchvision import transforms
+from torchvision.datasets import ImageFolder
+
+from benchmarks.experiments import BATCH_SIZE, Experiment
+
+
+def images_per_s(
+    folder: Path,
+    image_size: int,
+    experiment: Experiment,
+    device: torch.device,
+    *,
+    n_workers: int,
+    is_persistent: bool,
+) -> float:
+    """Return the training images per second of the second epoch.
+
+    Args:
+        folder: one folder a class, as ImageFolder wants it.
+        is_persistent: keep the loader's processes between epochs; the default of a script
+            starts them anew, and that is part of its epoch.
+    """
+    loader = _loader(folder, image_size, n_workers, is_persistent)
+    network = experiment.plain(image_size, len(loader.dataset.classes)).to(device)  # type: ignore[attr-defined]
+    optimizer = torch.optim.Adam(network.parameters(), lr=experiment.lr)
+    _train_epoch(network, optimizer, experiment, loader, device)
+    started_s = time.perf_counter()
+    n_images = _train_epoch(network, optimizer, experiment, loader, device)
+    return n_images / (time.perf_counter() - started_s)
+
+
+def _loader(
+    folder: Path, image_size: int, n_workers: int, is_persistent: bool
+) -> "DataLoader[tuple[Tensor, Tensor]]":
+    transform = transforms.Compose(
+        [
+            transforms.Resize((image_size, image_size)),
+            transforms.RandomHorizontalFlip(),
+            transforms.RandomAffine(degrees=30, translate=(0.1, 0.1)),
+            transforms.ToTensor(),
+            transforms.Normalize((0.5, 0.5, 0.5), (0.25, 0.25, 0.25)),
+        ]
+    )
+    return DataLoader(
+        ImageFolder(str(folder), transform),
+        batch_size=BATCH_SIZE,
+        shuffle=True,
+        num_workers=n_workers,
+        persistent_workers=is_persistent,
+        pin_memory=torch.cuda.is_available(),
+        drop_last=True,
+    )
+
+
+def _train_epoch(
+    network: nn.Sequential,
+    optimizer: torch.optim.Optimizer,
+    experiment: Experiment,
+    loader: "DataLoader[tuple[Tensor, Tensor]]",
+    device: torch.device,
+) -> int:
+    """Train one epoch and return how many images it had."""
+    network.train()
+    convolutions = [layer for layer in network if isinstance(layer, nn.Conv2d)]
+    n_images, total_loss = 0, 0.0
+    for images, labels in loader:
+        images, labels = images.to(device), labels.to(device)
+        loss = F.cross_entropy(network(images), labels)
+        for layer, l1, l2 in zip(convolutions, experiment.l1, experiment.l2, strict=True):
+            if l1 or l2:
+                loss = loss + l1 * layer.weight.abs().sum() + l2 * layer.weight.pow(2).sum()
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        total_loss += loss.item()
+        n_images += len(labels)
+    return n_images

@@ -1,0 +1,202 @@
+"""`python -m benchmarks.throughput --data DIR`: training images per second, beside a plain script.
+
+The same network on the same JPEGs, this project and what a user writes in turn, each round of
+each side in a process of its own: so neither has the other's allocator settings, caches or
+memory, and peak memory can be told.
+"""
+
+import argparse
+import json
+import resource
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import torch
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks import peer, roofline
+from benchmarks.experiments import AUGMENTATION, EXPERIMENTS, Experiment
+from benchmarks.machine import hardware
+from commands.arguments import whole
+from commands.errors import exit_status
+from mame_cnn.cohort import Cohort
+from mame_cnn.data.layout import read_listing
+from mame_cnn.data.load import load_dataset
+from mame_cnn.device import choose_device
+from mame_cnn.device_data import DeviceSplit, to_device
+from mame_cnn.parameters import config_from_params
+
+SIDES = ("peer", "persistent peer", "ours")
+N_TIMED_EPOCHS = 3
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the benchmark, or one measurement of it in a process of its own."""
+    options = _parser().parse_args(argv)
+    if options.measure:
+        print(json.dumps(_measure(options)))
+        return 0
+    device = choose_device(options.device)
+    results = [
+        _compare(options, experiment, image_size)
+        for image_size in options.image_sizes
+        for experiment in options.experiments
+    ]
+    limits = _roofline(device)
+    for result in results:
+        _add_share(result, limits)
+    report = {"hardware": hardware(device), "roofline": limits, "results": results}
+    _print(report)
+    if options.json:
+        options.json.write_text(json.dumps(report, indent=1) + "\n")
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.throughput", description=(__doc__ or "").partition("\n\n")[2]
+    )
+    parser.add_argument("--data", required=True, metavar="DIR")
+    parser.add_argument("--device", default="auto")
+    parser.add_argument(
+        "--image-sizes", type=whole(at_least=1), nargs="+", default=[256, 64], metavar="PX"
+    )
+    parser.add_argument(
+        "--experiments", nargs="+", default=[*EXPERIMENTS], choices=[*EXPERIMENTS], metavar="N"
+    )
+    parser.add_argument("--rounds", type=whole(at_least=1), default=3)
+    parser.add_argument(
+        "--loader-workers", type=whole(at_least=1), default=2, help="the peer's processes"
+    )
+    parser.add_argument("--json", type=Path, metavar="FILE")
+    parser.add_argument("--measure", choices=SIDES, help=argparse.SUPPRESS)
+    return parser
+
+
+def _compare(options: argparse.Namespace, experiment: str, image_size: int) -> dict[str, Any]:
+    """Measure all sides in turn, several rounds, and return medians and ratios."""
+    rounds: dict[str, list[dict[str, float]]] = {side: [] for side in SIDES}
+    for _ in range(options.rounds):
+        for side in SIDES:
+            command = [sys.executable, "-m", "benchmarks.throughput", "--measure", side]
+            command += ["--data", options.data, "--device", options.device]
+            command += ["--experiments", experiment, "--image-sizes", str(image_size)]
+            command += ["--loader-workers", str(options.loader_workers)]
+            done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
+            rounds[side].append(json.loads(done.stdout.splitlines()[-1]))
+    rates = {side: median(one["images_per_s"] for one in ones) for side, ones in rounds.items()}
+    return {
+        "image_size": image_size,
+        "experiment": experiment,
+        "peer_images_per_s": rates["peer"],
+        "persistent_peer_images_per_s": rates["persistent peer"],
+        "ours_images_per_s": rates["ours"],
+        "ratio": rates["ours"] / rates["peer"],
+        "ratio_to_persistent_peer": rates["ours"] / rates["persistent peer"],
+        "peak_mib": {s: max(one["peak_mib"] for one in ones) for s, ones in rounds.items()},
+        "rounds": rounds,
+    }
+
+
+def _measure(options: argparse.Namespace) -> dict[str, float]:
+    """Return one side's images per second and peak memory in MiB, children included."""
+    [name], [image_size] = options.experiments, options.image_sizes
+    experiment, device = EXPERIMENTS[name], choose_device(options.device)
+    if options.measure == "ours":
+        rate = _our_images_per_s(options.data, image_size, experiment, device)
+    else:
+        with tempfile.TemporaryDirectory() as folder:
+            _link_class_folders(options.data, Path(folder))
+            rate = peer.images_per_s(
+                Path(folder),
+                image_size,
+                experiment,
+                device,
+                n_workers=options.loader_workers,
+                is_persistent=options.measure == "persistent peer",
+            )
+    kib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    if options.measure != "ours":
+        kib += options.loader_workers * resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
+    return {"images_per_s": rate, "peak_mib": kib / 1024}
+
+
+def _our_images_per_s(
+    source: str, image_size: int, experiment: Experiment, device: torch.device
+) -> float:
+    """Return the images per second of an epoch, augmentation and bookkeeping included."""
+    data = to_device(load_dataset(source, image_size, progress=False), device)
+    # The peer's epoch has no validation, so ours looks at one image only.
+    data = replace(data, val=DeviceSplit(data.val.images[:1], data.val.labels[:1]))
+    config = config_from_params(
+        {**experiment.params(), **AUGMENTATION},
+        source=source,
+        image_size=image_size,
+        epochs=N_TIMED_EPOCHS + 1,
+        seed=0,
+        data_seed=0,
+    )
+    cohort = Cohort([config], [0], data)
+    cohort.train_epoch()
+    return median(cohort.train_epoch()[0].images_per_s for _ in range(N_TIMED_EPOCHS))
+
+
+def _link_class_folders(source: str, folder: Path) -> None:
+    """Give the peer the training images as ImageFolder wants them, whatever their layout."""
+    listing = read_listing(source)
+    for number, item in enumerate(listing.splits["train"]):
+        place = folder / f"{item.label:03d}"
+        place.mkdir(exist_ok=True)
+        (place / f"{number:06d}{item.path.suffix}").symlink_to(item.path.resolve())
+
+
+def _roofline(device: torch.device) -> dict[str, float]:
+    return {
+        "float32_gflops": roofline.convolution_gflops(device, torch.float32),
+        "bfloat16_gflops": roofline.convolution_gflops(device, torch.bfloat16),
+        "copy_gb_per_s": roofline.copy_gb_per_s(device),
+    }
+
+
+def _add_share(result: dict[str, Any], limits: dict[str, float]) -> None:
+    """Add which share of the faster convolution's operations our training reaches."""
+    network = EXPERIMENTS[result["experiment"]].plain(result["image_size"], n_classes=29)
+    gflop = roofline.flop_per_image(network, result["image_size"]) / 1e9
+    best = max(limits["float32_gflops"], limits["bfloat16_gflops"])
+    result["gflop_per_image"] = gflop
+    result["roofline_share"] = gflop * result["ours_images_per_s"] / best
+
+
+def _print(report: dict[str, Any]) -> None:
+    console = Console(highlight=False)
+    console.print(", ".join(f"{name} {value}" for name, value in report["hardware"].items()))
+    console.print(", ".join(f"{name} {value:,.0f}" for name, value in report["roofline"].items()))
+    table = Table(title="training images/s, medians")
+    for column in ("px", "experiment", "peer", "persistent", "ours", "ratio", "to persistent"):
+        table.add_column(column, justify="right")
+    table.add_column("share of roofline", justify="right")
+    table.add_column("peak MiB (peer, ours)", justify="right")
+    for one in report["results"]:
+        table.add_row(
+            str(one["image_size"]),
+            one["experiment"],
+            f"{one['peer_images_per_s']:,.0f}",
+            f"{one['persistent_peer_images_per_s']:,.0f}",
+            f"{one['ours_images_per_s']:,.0f}",
+            f"{one['ratio']:.1f}",
+            f"{one['ratio_to_persistent_peer']:.1f}",
+            f"{one['roofline_share']:.0%}",
+            f"{one['peak_mib']['peer']:,.0f}, {one['peak_mib']['ours']:,.0f}",
+        )
+    console.print(table)
+
+
+if __name__ == "__main__":
+    sys.exit(exit_status(main))
