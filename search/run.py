@@ -111,7 +111,7 @@ def _parser() -> argparse.ArgumentParser:
         type=Path,
         default=DEFAULT_ARTIFACTS,
         metavar="DIR",
-        help="files of trials, for the dashboard (default: %(default)s)",
+        help="made for files of trials, of which there are none yet (default: %(default)s)",
     )
     add(
         "--sampler",
