@@ -99,7 +99,9 @@ def _resample(images: Tensor, affine: Tensor, flip_x: Tensor, flip_y: Tensor) ->
     """Read the images bilinearly at affine [N, 2, 3], flipping where told."""
     mirror = torch.stack([1 - 2 * flip_x.to(affine), 1 - 2 * flip_y.to(affine)], dim=1)
     grid = F.affine_grid(affine * mirror.unsqueeze(2), list(images.shape), align_corners=False)
-    return F.grid_sample(images, grid, padding_mode="border", align_corners=False)
+    resampled = F.grid_sample(images, grid, padding_mode="border", align_corners=False)
+    # Back to the layout of normalised images, in which convolutions are half as fast again.
+    return resampled.contiguous(memory_format=torch.channels_last)
 
 
 def _crop(images: Tensor, crop_x: Tensor, crop_y: Tensor, pad_px: int) -> Tensor:

@@ -1,5 +1,7 @@
 """Batched augmentation against torchvision's and torch's own operations, image by image."""
 
+from typing import Any
+
 import pytest
 import torch
 from torch import Tensor
@@ -105,6 +107,17 @@ def test_crops_are_windows_of_the_padded_image(images: Tensor) -> None:
     for image, (top, left) in enumerate([(0, 0), (2, 4), (2, 2), (4, 1)]):
         window = padded[image, :, top : top + SIZE, left : left + SIZE]
         assert torch.equal(cropped[image], window)
+
+
+@pytest.mark.parametrize(
+    "params", [{"flip_horizontal": 1.0}, {"rotation_degrees": 9.0}, {"crop_pad_px": 1}]
+)
+def test_images_keep_the_layout_that_convolutions_prefer(
+    images: Tensor, params: dict[str, Any]
+) -> None:
+    images = images.contiguous(memory_format=torch.channels_last)
+    changed = augment(images, draw(4, generator("a")).double(), make_config(**params).augmentation)
+    assert changed.is_contiguous(memory_format=torch.channels_last)
 
 
 def test_draws_depend_on_the_generator_alone() -> None:
