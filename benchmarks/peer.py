@@ -32,8 +32,9 @@ def images_per_s(
         is_persistent: keep the loader's processes between epochs; the default of a script
             starts them anew, and that is part of its epoch.
     """
-    loader = _loader(folder, image_size, n_workers, is_persistent)
-    network = experiment.plain(image_size, len(loader.dataset.classes)).to(device)  # type: ignore[attr-defined]
+    images = ImageFolder(str(folder), _transform(image_size))
+    loader = _loader(images, n_workers, is_persistent)
+    network = experiment.plain(image_size, len(images.classes)).to(device)
     optimizer = torch.optim.Adam(network.parameters(), lr=experiment.lr)
     _train_epoch(network, optimizer, experiment, loader, device)
     started_s = time.perf_counter()
@@ -41,10 +42,8 @@ def images_per_s(
     return n_images / (time.perf_counter() - started_s)
 
 
-def _loader(
-    folder: Path, image_size: int, n_workers: int, is_persistent: bool
-) -> "DataLoader[tuple[Tensor, Tensor]]":
-    transform = transforms.Compose(
+def _transform(image_size: int) -> transforms.Compose:
+    return transforms.Compose(
         [
             transforms.Resize((image_size, image_size)),
             transforms.RandomHorizontalFlip(),
@@ -53,8 +52,13 @@ def _loader(
             transforms.Normalize((0.5, 0.5, 0.5), (0.25, 0.25, 0.25)),
         ]
     )
+
+
+def _loader(
+    images: ImageFolder, n_workers: int, is_persistent: bool
+) -> "DataLoader[tuple[Tensor, Tensor]]":
     return DataLoader(
-        ImageFolder(str(folder), transform),
+        images,
         batch_size=BATCH_SIZE,
         shuffle=True,
         num_workers=n_workers,

@@ -2,7 +2,7 @@
 
 from collections import OrderedDict
 
-from torch import nn
+from torch import Tensor, nn
 
 from mame_cnn.config import Network
 
@@ -17,12 +17,12 @@ PLAIN_ACTIVATIONS: dict[str, type[nn.Module]] = {
 
 
 class GlobalMean(nn.Module):
-    def forward(self, maps):  # type: ignore[no-untyped-def]
+    def forward(self, maps: Tensor) -> Tensor:
         return maps.mean((2, 3))
 
 
 class GlobalMax(nn.Module):
-    def forward(self, maps):  # type: ignore[no-untyped-def]
+    def forward(self, maps: Tensor) -> Tensor:
         return maps.flatten(2).max(2).values
 
 

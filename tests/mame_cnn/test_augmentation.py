@@ -74,10 +74,10 @@ def test_a_quarter_turn_equals_rot90(images: Tensor) -> None:
     ],
 )
 def test_each_change_equals_torchvision(
-    images: Tensor, params: dict[str, float], column: str, torchvision: dict[str, float]
+    images: Tensor, params: dict[str, Any], column: str, torchvision: dict[str, Any]
 ) -> None:
     # A draw of 0.75 is half of the range: 10 degrees, 2 of 16 pixels, 20 % larger.
-    changed = augment(images, draws(**{column: [0.75] * 4}), make_config(**params).augmentation)  # type: ignore[arg-type]
+    changed = augment(images, draws(**{column: [0.75] * 4}), make_config(**params).augmentation)
     same = {"angle": 0.0, "translate": [0, 0], "scale": 1.0, "shear": [0.0, 0.0]}
     expected = transforms.affine(
         images, **(same | torchvision), interpolation=InterpolationMode.BILINEAR

@@ -197,9 +197,11 @@ def test_five_updates_equal_those_of_plain_modules(shape: Shape, optimizer: str)
                 torch.testing.assert_close(trained[name], expected, atol=TOLERANCE, rtol=0)
         for name, parameter in cohort.network.named_parameters():
             columns = cohort._flat.columns(parameter)
+            expected_gradient = plain.get_parameter(name).grad
+            assert expected_gradient is not None
             torch.testing.assert_close(
                 gradients[slot, columns],
-                plain.get_parameter(name).grad.flatten(),  # type: ignore[union-attr]
+                expected_gradient.flatten(),
                 atol=TOLERANCE,
                 rtol=0,
             )

@@ -1,5 +1,6 @@
 import math
 import warnings
+from collections.abc import Callable
 
 import pytest
 import torch
@@ -21,10 +22,12 @@ def factors(training: Training) -> list[float]:
     ]
 
 
-def torch_factors(make: object) -> list[float]:
+def torch_factors(
+    make: Callable[[torch.optim.Optimizer], lr_scheduler.LRScheduler],
+) -> list[float]:
     """Return the factors of torch's own scheduler, stepped after every update."""
     optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=1.0)
-    scheduler = make(optimizer)  # type: ignore[operator]
+    scheduler = make(optimizer)
     rates = []
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # torch wants an update before the scheduler's step
