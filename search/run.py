@@ -55,14 +55,16 @@ def main(argv: Sequence[str] | None = None) -> int:
     check_parameters(space, options.space)
     trainer = _trainer(space, options)
     check_trainable(space, trainer.infeasible)
-    sampler = make_sampler(
-        options.sampler or _fitting_sampler(space), space, trainer.infeasible, options.seed
-    )
+    sampler_name = options.sampler or _fitting_sampler(space)
+    sampler = make_sampler(sampler_name, space, trainer.infeasible, options.seed)
     pruner = make_pruner(options.pruner, trainer.epochs)
     options.artifacts.mkdir(parents=True, exist_ok=True)
     place = open_storage(options.storage)
     opened = open_study(place, name, space, trainer)
-    display = make_display(opened.name, options.trials, trainer.epochs, is_quiet=options.quiet)
+    n_expected = options.trials
+    if sampler_name == "grid":  # which ends with its last point
+        n_expected = min(n_expected, space.n_grid_points() or n_expected)
+    display = make_display(opened.name, n_expected, trainer.epochs, is_quiet=options.quiet)
     try:
         outcome = search(
             opened,

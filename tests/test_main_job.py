@@ -132,7 +132,9 @@ def test_a_space_that_can_be_tried_whole_is_a_grid_and_ends_with_its_last_point(
     (home / "toy.py").write_text(GRID_SPACE)
     assert search("--trials", "10") == 0
     assert sorted(trial.params["lr"] for trial in load().get_trials()) == [0.01, 0.02, 0.03]
-    assert "grid is exhausted" in capsys.readouterr().out
+    printed = capsys.readouterr().out
+    assert "grid is exhausted" in printed
+    assert "0 of 3 trials" in printed
 
 
 @pytest.mark.usefixtures("home")
