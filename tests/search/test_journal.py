@@ -54,6 +54,23 @@ def test_a_write_that_fails_halfway_leaves_the_journal_as_it_was(
     assert _study(path).user_attrs == {"kept": 2}
 
 
+def test_only_what_begins_or_ends_a_trial_is_forced_to_the_disk(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    forced: list[int] = []
+    study = _study(tmp_path / "journal.log")
+    monkeypatch.setattr(os, "fsync", forced.append)
+    trial = study.ask()
+    assert len(forced) == 1
+    trial.suggest_float("lr", 0.0, 1.0)
+    trial.set_user_attr("seed", 3)
+    trial.report(0.5, step=1)
+    assert len(forced) == 1
+    study.tell(trial, 0.5)
+    study.set_user_attr("note", "done")
+    assert len(forced) == 3
+
+
 def test_the_lock_is_given_back_after_a_failed_write(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -80,3 +97,16 @@ def test_a_journal_is_known_by_its_first_bytes(
     path = tmp_path / "file"
     path.write_bytes(content)
     assert is_journal(path) == expected
+
+
+@pytest.mark.skipif(os.name == "nt", reason="the lock is no link there")
+def test_the_lock_of_a_journal_in_a_relative_folder_leads_to_the_journal(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("studies").mkdir()
+    journal = Journal(Path("studies/journal.log"))
+    journal._writing.acquire()
+    [lock] = [path for path in Path("studies").iterdir() if path.is_symlink()]
+    assert lock.resolve() == tmp_path / "studies" / "journal.log"
+    journal._writing.release()
