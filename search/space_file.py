@@ -51,7 +51,10 @@ def _run(path: Path) -> ModuleType:
         raise UserError(f"{where}: syntax error: {error.msg}") from error
     except ValueError as error:
         raise UserError(f"{path}: is no Python source: {error}") from error
-    sys.modules[module.__name__] = module  # dataclasses and the like look their module up there
+    # Dataclasses and the like look their module up there. One space file may load another of
+    # the same name, so what was there is put back.
+    before = sys.modules.get(module.__name__)
+    sys.modules[module.__name__] = module
     try:
         exec(code, module.__dict__)
     except UserError as error:
@@ -60,7 +63,10 @@ def _run(path: Path) -> ModuleType:
         kind = type(error).__name__
         raise UserError(f"{_where(path, error)}: raises {kind}: {error}") from error
     finally:
-        del sys.modules[module.__name__]
+        if before is None:
+            del sys.modules[module.__name__]
+        else:
+            sys.modules[module.__name__] = before
     return module
 
 

@@ -104,3 +104,13 @@ def test_only_python_files_are_space_files(tmp_path: Path) -> None:
         load_space(write(tmp_path, SOUND, "space.txt"))
     with pytest.raises(UserError, match="is a folder"):
         load_space(tmp_path)
+
+
+def test_a_space_file_may_load_another_of_the_same_name(tmp_path: Path) -> None:
+    (tmp_path / "base").mkdir()
+    base = write(tmp_path / "base", SOUND)
+    loading = (
+        "from pathlib import Path\nfrom search.space_file import load_space\n"
+        f"SPACE = load_space(Path({str(base)!r}))\n"
+    )
+    assert load_space(write(tmp_path, loading)) == load_space(base)
