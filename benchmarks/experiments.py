@@ -5,7 +5,8 @@ from dataclasses import dataclass
 
 from torch import nn
 
-from mame_cnn.vocabulary import Value
+# Not that of mame_cnn: the peer's process must not import it, and so take over its settings.
+Value = str | int | float
 
 AUGMENTATION: dict[str, Value] = {
     "rotation_degrees": 30.0,

@@ -7,16 +7,17 @@ from pathlib import Path
 import torch
 
 from mame_cnn.environment import environment
+from mame_cnn.precision import choose_precision
 
 
 def hardware(device: torch.device) -> dict[str, str]:
-    """Return processor, cores, device, versions and commit."""
+    """Return processor, cores, device, the precision chosen for it, versions and commit."""
     return {
         "processor": _processor(),
         "cores": str(len(os.sched_getaffinity(0))),
         "threads": str(torch.get_num_threads()),
         "system": platform.platform(),
-        **environment(device),
+        **environment(device, choose_precision("auto", device)),
     }
 
 

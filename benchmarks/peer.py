@@ -1,9 +1,15 @@
 """What a user writes: ImageFolder, DataLoader, per-image transforms, a plain fp32 loop.
 
-Nothing of this project runs in here; it is what throughput is measured against.
+It is what throughput is measured against. `python -m benchmarks.peer FOLDER ...` measures it in a
+process where nothing of this project runs, nor its settings of the allocator and of threads.
 """
 
+import argparse
+import json
+import resource
+import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
@@ -13,7 +19,35 @@ from torch.utils.data import DataLoader
 from torchvision import transforms
 from torchvision.datasets import ImageFolder
 
-from benchmarks.experiments import BATCH_SIZE, Experiment
+from benchmarks.experiments import BATCH_SIZE, EXPERIMENTS, Experiment
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Measure, and print images per second and peak memory in MiB as JSON."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.peer")
+    parser.add_argument("folder", type=Path, help="one folder a class, as ImageFolder wants it")
+    parser.add_argument("--experiment", choices=[*EXPERIMENTS], required=True)
+    parser.add_argument("--image-size", type=int, required=True)
+    parser.add_argument("--device", type=torch.device, required=True)
+    parser.add_argument("--loader-workers", type=int, required=True)
+    parser.add_argument("--persistent", action="store_true")
+    options = parser.parse_args(argv)
+    rate = images_per_s(
+        options.folder,
+        options.image_size,
+        EXPERIMENTS[options.experiment],
+        options.device,
+        n_workers=options.loader_workers,
+        is_persistent=options.persistent,
+    )
+    own, children = (
+        resource.getrusage(who).ru_maxrss
+        for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
+    )
+    # Of the children the largest is known; what they share with this process counts each time.
+    peak_mib = (own + options.loader_workers * children) / 1024
+    print(json.dumps({"images_per_s": rate, "peak_mib": peak_mib}))
+    return 0
 
 
 def images_per_s(
@@ -91,3 +125,7 @@ def _train_epoch(
         total_loss += loss.item()
         n_images += len(labels)
     return n_images
+
+
+if __name__ == "__main__":
+    sys.exit(main())

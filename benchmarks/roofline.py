@@ -57,14 +57,15 @@ def _seconds(step: Callable[[], None], device: torch.device) -> float:
     step()
     times: list[float] = []
     while sum(times) < MIN_SECONDS:
-        _synchronise(device)
+        synchronise(device)
         started_s = time.perf_counter()
         step()
-        _synchronise(device)
+        synchronise(device)
         times.append(time.perf_counter() - started_s)
     return sorted(times)[len(times) // 2]
 
 
-def _synchronise(device: torch.device) -> None:
+def synchronise(device: torch.device) -> None:
+    """Wait until a GPU has done all that it was given."""
     if device.type == "cuda":
         torch.cuda.synchronize(device)

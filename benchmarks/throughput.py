@@ -8,7 +8,6 @@ memory, and peak memory can be told.
 import argparse
 import json
 import resource
-import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -18,12 +17,10 @@ from statistics import median
 from typing import Any
 
 import torch
-from rich.console import Console
-from rich.table import Table
 
-from benchmarks import peer, roofline
+from benchmarks import roofline
 from benchmarks.experiments import AUGMENTATION, EXPERIMENTS, Experiment
-from benchmarks.machine import hardware
+from benchmarks.report import Columns, make_parser, measured, publish, untouched
 from commands.arguments import whole
 from commands.errors import exit_status
 from mame_cnn.cohort import Cohort
@@ -32,6 +29,7 @@ from mame_cnn.data.load import load_dataset
 from mame_cnn.device import choose_device
 from mame_cnn.device_data import DeviceSplit, to_device
 from mame_cnn.parameters import config_from_params
+from mame_cnn.precision import choose_precision
 
 SIDES = ("peer", "persistent peer", "ours")
 N_TIMED_EPOCHS = 3
@@ -44,25 +42,30 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(json.dumps(_measure(options)))
         return 0
     device = choose_device(options.device)
-    results = [
-        _compare(options, experiment, image_size)
-        for image_size in options.image_sizes
-        for experiment in options.experiments
-    ]
+    with tempfile.TemporaryDirectory() as folder:
+        _link_class_folders(options.data, Path(folder))
+        results = [
+            _compare(options, Path(folder), experiment, image_size)
+            for image_size in options.image_sizes
+            for experiment in options.experiments
+        ]
     limits = _roofline(device)
     for result in results:
         _add_share(result, limits)
-    report = {"hardware": hardware(device), "roofline": limits, "results": results}
-    _print(report)
-    if options.json:
-        options.json.write_text(json.dumps(report, indent=1) + "\n")
+    publish(
+        results,
+        device=device,
+        title="training images/s, medians",
+        columns=_COLUMNS,
+        lines=[", ".join(f"{name} {value:,.0f}" for name, value in limits.items())],
+        path=options.json,
+        roofline=limits,
+    )
     return 0
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.throughput", description=(__doc__ or "").partition("\n\n")[2]
-    )
+    parser = make_parser("throughput", __doc__)
     parser.add_argument("--data", required=True, metavar="DIR")
     parser.add_argument("--device", default="auto")
     parser.add_argument(
@@ -75,22 +78,18 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--loader-workers", type=whole(at_least=1), default=2, help="the peer's processes"
     )
-    parser.add_argument("--json", type=Path, metavar="FILE")
-    parser.add_argument("--measure", choices=SIDES, help=argparse.SUPPRESS)
+    parser.add_argument("--measure", action="store_true", help=argparse.SUPPRESS)
     return parser
 
 
-def _compare(options: argparse.Namespace, experiment: str, image_size: int) -> dict[str, Any]:
+def _compare(
+    options: argparse.Namespace, folder: Path, experiment: str, image_size: int
+) -> dict[str, Any]:
     """Measure all sides in turn, several rounds, and return medians and ratios."""
     rounds: dict[str, list[dict[str, float]]] = {side: [] for side in SIDES}
     for _ in range(options.rounds):
-        for side in SIDES:
-            command = [sys.executable, "-m", "benchmarks.throughput", "--measure", side]
-            command += ["--data", options.data, "--device", options.device]
-            command += ["--experiments", experiment, "--image-sizes", str(image_size)]
-            command += ["--loader-workers", str(options.loader_workers)]
-            done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
-            rounds[side].append(json.loads(done.stdout.splitlines()[-1]))
+        for side, ones in rounds.items():
+            ones.append(_measured(options, folder, experiment, image_size, side))
     rates = {side: median(one["images_per_s"] for one in ones) for side, ones in rounds.items()}
     return {
         "image_size": image_size,
@@ -105,26 +104,29 @@ def _compare(options: argparse.Namespace, experiment: str, image_size: int) -> d
     }
 
 
+def _measured(
+    options: argparse.Namespace, folder: Path, experiment: str, image_size: int, side: str
+) -> dict[str, float]:
+    """Return one side's images per second and peak memory, from a process of its own."""
+    if side == "ours":
+        of = ["--measure", "--experiments", experiment, "--image-sizes", image_size]
+        own: dict[str, float] = measured(
+            "benchmarks.throughput", "--data", options.data, "--device", options.device, *of
+        )
+        return own
+    of = ["--experiment", experiment, "--image-size", image_size]
+    of += ["--device", choose_device(options.device), "--loader-workers", options.loader_workers]
+    of += ["--persistent"] if side == "persistent peer" else []
+    theirs: dict[str, float] = measured("benchmarks.peer", folder, *of, environment=untouched())
+    return theirs
+
+
 def _measure(options: argparse.Namespace) -> dict[str, float]:
-    """Return one side's images per second and peak memory in MiB, children included."""
+    """Return our images per second and peak memory in MiB."""
     [name], [image_size] = options.experiments, options.image_sizes
-    experiment, device = EXPERIMENTS[name], choose_device(options.device)
-    if options.measure == "ours":
-        rate = _our_images_per_s(options.data, image_size, experiment, device)
-    else:
-        with tempfile.TemporaryDirectory() as folder:
-            _link_class_folders(options.data, Path(folder))
-            rate = peer.images_per_s(
-                Path(folder),
-                image_size,
-                experiment,
-                device,
-                n_workers=options.loader_workers,
-                is_persistent=options.measure == "persistent peer",
-            )
+    device = choose_device(options.device)
+    rate = _our_images_per_s(options.data, image_size, EXPERIMENTS[name], device)
     kib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    if options.measure != "ours":
-        kib += options.loader_workers * resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
     return {"images_per_s": rate, "peak_mib": kib / 1024}
 
 
@@ -132,7 +134,8 @@ def _our_images_per_s(
     source: str, image_size: int, experiment: Experiment, device: torch.device
 ) -> float:
     """Return the images per second of an epoch, augmentation and bookkeeping included."""
-    data = to_device(load_dataset(source, image_size, progress=False), device)
+    precision = choose_precision("auto", device)
+    data = to_device(load_dataset(source, image_size, progress=False), device, precision=precision)
     # The peer's epoch has no validation, so ours looks at one image only.
     data = replace(data, val=DeviceSplit(data.val.images[:1], data.val.labels[:1]))
     config = config_from_params(
@@ -166,36 +169,31 @@ def _roofline(device: torch.device) -> dict[str, float]:
 
 
 def _add_share(result: dict[str, Any], limits: dict[str, float]) -> None:
-    """Add which share of the faster convolution's operations our training reaches."""
+    """Add which share of the convolutions' operations our training reaches; the faster's first."""
     network = EXPERIMENTS[result["experiment"]].plain(result["image_size"], n_classes=29)
     gflop = roofline.flop_per_image(network, result["image_size"]) / 1e9
-    best = max(limits["float32_gflops"], limits["bfloat16_gflops"])
     result["gflop_per_image"] = gflop
-    result["roofline_share"] = gflop * result["ours_images_per_s"] / best
+    shares = {
+        precision: gflop * result["ours_images_per_s"] / limits[f"{precision}_gflops"]
+        for precision in ("float32", "bfloat16")
+    }
+    result["roofline_share"] = min(shares.values())
+    result["roofline_shares"] = shares
 
 
-def _print(report: dict[str, Any]) -> None:
-    console = Console(highlight=False)
-    console.print(", ".join(f"{name} {value}" for name, value in report["hardware"].items()))
-    console.print(", ".join(f"{name} {value:,.0f}" for name, value in report["roofline"].items()))
-    table = Table(title="training images/s, medians")
-    for column in ("px", "experiment", "peer", "persistent", "ours", "ratio", "to persistent"):
-        table.add_column(column, justify="right")
-    table.add_column("share of roofline", justify="right")
-    table.add_column("peak MiB (peer, ours)", justify="right")
-    for one in report["results"]:
-        table.add_row(
-            str(one["image_size"]),
-            one["experiment"],
-            f"{one['peer_images_per_s']:,.0f}",
-            f"{one['persistent_peer_images_per_s']:,.0f}",
-            f"{one['ours_images_per_s']:,.0f}",
-            f"{one['ratio']:.1f}",
-            f"{one['ratio_to_persistent_peer']:.1f}",
-            f"{one['roofline_share']:.0%}",
-            f"{one['peak_mib']['peer']:,.0f}, {one['peak_mib']['ours']:,.0f}",
-        )
-    console.print(table)
+_COLUMNS: Columns = {
+    "px": lambda one: str(one["image_size"]),
+    "experiment": lambda one: one["experiment"],
+    "peer": lambda one: f"{one['peer_images_per_s']:,.0f}",
+    "persistent": lambda one: f"{one['persistent_peer_images_per_s']:,.0f}",
+    "ours": lambda one: f"{one['ours_images_per_s']:,.0f}",
+    "ratio": lambda one: f"{one['ratio']:.1f}",
+    "to persistent": lambda one: f"{one['ratio_to_persistent_peer']:.1f}",
+    "share of roofline": lambda one: f"{one['roofline_share']:.0%}",
+    "peak MiB (peer, ours)": lambda one: (
+        f"{one['peak_mib']['peer']:,.0f}, {one['peak_mib']['ours']:,.0f}"
+    ),
+}
 
 
 if __name__ == "__main__":

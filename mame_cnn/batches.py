@@ -1,18 +1,34 @@
 """The batches of an epoch: which images, in which order, changed in which way.
 
-All of it follows from the data seed and the number of the epoch, so members of a cohort see the
-same batches, and an epoch can be repeated without those before it.
+All of it follows from the data seed, the number of the epoch and the augmentation. So members of
+a cohort that agree in these see the same batches, and an epoch can be repeated without those
+before it.
 """
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from mame_cnn.augmentation import augment, draw
+from mame_cnn.augmentation import draw
+from mame_cnn.batch_images import batch_images
 from mame_cnn.config import Augmentation
 from mame_cnn.device_data import DeviceData
 from mame_cnn.seeds import generator
+from mame_cnn.streaming import gathered
+
+Batch = tuple[Tensor, Tensor]
+"""Images [N, C, H, W] and labels [N] that all members share, or a row a member."""
+
+
+@dataclass(frozen=True)
+class View:
+    """What one member is to see of the training images."""
+
+    epoch: int
+    """Epochs that the member completed before this one."""
+    augmentation: Augmentation
 
 
 def n_steps_per_epoch(n_images: int, batch_size: int) -> int:
@@ -21,35 +37,74 @@ def n_steps_per_epoch(n_images: int, batch_size: int) -> int:
 
 
 def epoch_batches(
-    data: DeviceData,
-    augmentations: Sequence[Augmentation],
-    *,
-    batch_size: int,
-    data_seed: int,
-    epoch: int,
-) -> Iterator[tuple[Tensor, Tensor]]:
-    """Yield normalised, augmented training images and their labels [N].
+    data: DeviceData, views: Sequence[View], *, batch_size: int, data_seed: int
+) -> Iterator[Batch]:
+    """Return normalised, augmented training images and their labels, a batch a step.
 
-    Images are [N, C, H, W] where all members augment alike, else [T, N, C, H, W]. Every batch is
-    full, so that a step has one shape: the fewer than batch_size images at the end of the
-    epoch's random order sit it out, other ones in each epoch.
+    Images are [N, C, H, W] where all members see the same, else [T, N, C, H, W]; labels are [N]
+    where all are in the same epoch, else [T, N]. Every batch is full, so that a step has one
+    shape: the fewer than batch_size images at the end of the epoch's random order sit it out,
+    other ones in each epoch.
+
+    Whatever must be copied from the host is copied before this returns: a copy in a step would
+    make it wait for the host.
 
     Args:
-        augmentations: one a member.
-        epoch: epochs completed before this one.
+        views: one a member.
     """
+    epochs = dict.fromkeys(view.epoch for view in views)
+    passes = {epoch: _draw_pass(data, epoch, batch_size, data_seed) for epoch in epochs}
+    return _batches(data, views, passes)
+
+
+@dataclass(frozen=True)
+class _Pass:
+    """One pass over the training images in random order: S steps of N images."""
+
+    images: Iterator[Tensor]
+    """uint8 [N, H, W, C] a step."""
+    labels: Tensor
+    """int64 [S, N]."""
+    drawn: Tensor
+    """[S, N, 9], what the augmentation needs."""
+
+
+def _draw_pass(data: DeviceData, epoch: int, batch_size: int, data_seed: int) -> _Pass:
     train = data.train
     batch_size = min(batch_size, len(train))
     n_steps = n_steps_per_epoch(len(train), batch_size)
     n_images = n_steps * batch_size
-    device = train.labels.device
-    # Moved to the device once an epoch: a copy in every step would make it wait for the host.
     order = torch.randperm(len(train), generator=generator(data_seed, "order", epoch))
-    indices = order[:n_images].to(device).view(n_steps, batch_size)
+    rows = order[:n_images].view(n_steps, batch_size).to(train.images.device)
     drawn = draw(n_images, generator(data_seed, "augmentation", epoch)).to(data.scale)
-    own = augmentations[:1] if len(set(augmentations)) == 1 else augmentations
-    for step_indices, step_drawn in zip(indices, drawn.split(batch_size), strict=True):
-        images = data.normalise(train.images[step_indices])
-        changed = [augment(images, step_drawn, augmentation) for augmentation in own]
-        batch = changed[0] if len(own) == 1 else torch.stack(changed)
-        yield batch, train.labels[step_indices]
+    return _Pass(
+        images=gathered(train.images, rows, data.scale.device),
+        labels=train.labels[rows.to(train.labels.device)],
+        drawn=drawn.unflatten(0, (n_steps, batch_size)),
+    )
+
+
+def _batches(data: DeviceData, views: Sequence[View], passes: dict[int, _Pass]) -> Iterator[Batch]:
+    distinct = list(dict.fromkeys(views))
+    sees = [distinct.index(view) for view in views]
+    of_passes = (zip(one.images, one.labels, one.drawn, strict=True) for one in passes.values())
+    for step in zip(*of_passes, strict=True):
+        of_epoch = dict(zip(passes, step, strict=True))
+        seen = []
+        for view in distinct:
+            pixels, _, drawn = of_epoch[view.epoch]
+            seen.append(batch_images(data, pixels, drawn, view.augmentation))
+        labels = [of_epoch[view.epoch][1] for view in views]
+        yield (
+            _side_by_side([seen[number] for number in sees]) if len(seen) > 1 else seen[0],
+            torch.stack(labels) if len(passes) > 1 else labels[0],
+        )
+
+
+def _side_by_side(images: list[Tensor]) -> Tensor:
+    """Return the members' images as [T, N, C, H, W].
+
+    It is a view of [N, T*C, H, W], which a grouped convolution takes: the network need not copy.
+    """
+    joined = torch.cat(images, dim=1)
+    return joined.view(len(joined), len(images), -1, *joined.shape[2:]).transpose(0, 1)

@@ -1,30 +1,51 @@
-"""The training of a cohort: T networks of one shape, on the same batches, as one.
+"""The training of a cohort: T networks of one shape, trained as one.
 
-One network is a cohort of one; there is no other training loop.
+One network is a cohort of one; there is no other training loop. Every member counts its own
+epochs, and what becomes of it depends neither on its slot nor on who else is or was there.
 """
 
-import math
 import time
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from mame_cnn.batches import epoch_batches, n_steps_per_epoch
+from mame_cnn.batches import Batch, View, epoch_batches, n_steps_per_epoch
 from mame_cnn.coefficients import gather_coefficients
 from mame_cnn.config import Config
 from mame_cnn.device_data import DeviceData, DeviceSplit
 from mame_cnn.flat import FlatParameters
 from mame_cnn.fusion import fusion_key
+from mame_cnn.joining import join
 from mame_cnn.loss import add_penalty_gradients, cross_entropy, penalty_values
 from mame_cnn.network import CohortNetwork
 from mame_cnn.optimizers import CohortOptimizer
-from mame_cnn.progress import EpochResult, Progress
-from mame_cnn.schedules import lr_factor
+from mame_cnn.progress import EpochResult, Figures, Progress
 from mame_cnn.seeds import generator
 
 EVALUATION_BATCH = 256
-"""Images in one step of an evaluation; it changes memory and speed, never the result."""
+"""Images in one step of an evaluation of one network."""
+
+
+def evaluation_batch(n_members: int, batch_size: int) -> int:
+    """Return how many images a step of an evaluation takes: speed and memory, not the result.
+
+    As many as need no more memory than those of one network, or than a step of training.
+    """
+    return max(1, EVALUATION_BATCH // max(1, n_members), min(EVALUATION_BATCH, 2 * batch_size))
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """The coming epoch of every member, with all on the device that its steps need."""
+
+    steps: Iterator[tuple[Tensor, Batch]]
+    """Learning rates [T, 1] and batch of each step."""
+    n_images: int
+    """That each member trains on."""
+    last_lrs: tuple[float, ...]
+    """Each member's learning rate in the last step."""
 
 
 class Cohort:
@@ -38,53 +59,56 @@ class Cohort:
             keys: names of the members, which stay when slots move.
             data: on the device that is to train, in the floating-point type to train in.
         """
-        if len({fusion_key(config) for config in configs}) != 1:
-            raise ValueError("members of a cohort must share a fusion key")
+        self._fusion_key = fusion_key(configs[0])
+        self._training, self._data_seed = configs[0].training, configs[0].data_seed
+        self.data = data
+        self.network = self._newborn(configs)
         self.configs = list(configs)
         self.keys = list(keys)
-        self.data = data
         self.progress = [Progress(config.training) for config in configs]
-        network = CohortNetwork(
-            [config.network for config in configs],
-            channels=data.channels,
-            image_size=data.image_size,
-            n_classes=data.n_classes,
-        )
-        network.initialise([generator(config.seed, "weights") for config in configs])
-        self.network = network.to(data.scale)
-        balanced = configs[0].training.class_weights == "balanced"
+        balanced = self._training.class_weights == "balanced"
         self._class_weights = data.class_weights if balanced else None
         self._flatten()
-        self._optimizer = CohortOptimizer(configs[0].training.optimizer.name, self._flat.weights)
+        self._optimizer = CohortOptimizer(self._training.optimizer.name, self._flat.weights)
 
     def train_epoch(self) -> list[EpochResult]:
-        """Train every member for one epoch, evaluate it, and return one result a member."""
+        """Train every member for its next epoch, evaluate it, and return one result a member."""
         started_s = time.perf_counter()
-        self.network.train()
-        epoch, device = self.progress[0].epoch, self.data.scale.device
-        self.network.set_dropout_generators(
-            [generator(config.seed, "dropout", epoch, device=device) for config in self.configs]
-        )
-        batch_size = self.configs[0].training.batch_size
-        n_steps = n_steps_per_epoch(len(self.data.train), batch_size)
-        lrs = self._learning_rates(n_steps)
-        lr_table = self._flat.weights.new_tensor(lrs).unsqueeze(2)  # [S, T, 1]
-        losses = n_correct = torch.zeros(len(self.keys), device=device)  # [T]
-        n_images = 0
-        for lr, (images, labels) in zip(lr_table, self._batches(epoch), strict=True):
-            logits, loss = self._train_step(images, labels, lr)
-            losses = losses + loss
-            n_correct = n_correct + (logits.argmax(-1) == labels).sum(1)
-            n_images += len(labels)
-        train_loss = (losses / n_steps).tolist()
-        train_accuracy = (n_correct / n_images).tolist()
-        penalties = penalty_values(self._flat.weights, self._coefficients.penalties).tolist()
-        val_loss, val_accuracy = self._validate()
-        images_per_s = n_images / (time.perf_counter() - started_s)
-        figures = zip(
-            lrs[-1], train_loss, penalties, train_accuracy, val_loss, val_accuracy, strict=True
-        )
-        return [self._result(slot, images_per_s, *own) for slot, own in enumerate(figures)]
+        epoch = self.prepare_epoch()
+        train_losses, train_accuracies = self.train_steps(epoch.steps)
+        val_losses, val_accuracies = self._validate()
+        columns = {
+            "train_loss": train_losses,
+            "penalty": penalty_values(self._flat.weights, self._coefficients.penalties),
+            "train_accuracy": train_accuracies,
+            "val_loss": val_losses,
+            "val_accuracy": val_accuracies,
+        }
+        # Only here, once an epoch, the host waits for the device.
+        rows = torch.stack([column.double() for column in columns.values()], dim=1).tolist()
+        images_per_s = epoch.n_images / (time.perf_counter() - started_s)
+        results = []
+        for progress, key, lr, row in zip(
+            self.progress, self.keys, epoch.last_lrs, rows, strict=True
+        ):
+            measured = dict(zip(columns, row, strict=True))
+            figures = Figures(lr=lr, images_per_s=images_per_s, **measured)
+            results.append(progress.ended(key, figures))
+        return results
+
+    def admit(self, configs: Sequence[Config], keys: Sequence[int]) -> None:
+        """Take in members between two epochs, in the slots after those there are.
+
+        Each starts at its own first epoch with its own first weights. `ValueError` if one has
+        another fusion key.
+        """
+        join(self.network, self._newborn(configs))
+        n_members = len(self.configs)
+        self.configs += configs
+        self.keys += keys
+        self.progress += [Progress(config.training) for config in configs]
+        self._flatten()
+        self._optimizer.admit(self._flat.weights[n_members:])
 
     def drop(self, keys: Collection[int]) -> None:
         """Remove members; those that stay train on as if the others had never been."""
@@ -92,8 +116,6 @@ class Cohort:
         self.configs = [self.configs[slot] for slot in slots]
         self.keys = [self.keys[slot] for slot in slots]
         self.progress = [self.progress[slot] for slot in slots]
-        if not slots:
-            return
         self.network.select(slots)
         self._flatten()
         self._optimizer.select(slots)
@@ -101,45 +123,56 @@ class Cohort:
     def logits(self, split: DeviceSplit) -> Tensor:
         """Return the members' logits [T, N, K] for a split, with dropout off."""
         self.network.eval()
+        n_images = evaluation_batch(len(self.keys), self._training.batch_size)
         with torch.inference_mode():
             parts = [
-                self.network(self.data.normalise(images))
-                for images in split.images.split(EVALUATION_BATCH)
+                self.network(self.data.normalise(images.to(self.data.scale.device)))
+                for images in split.images.split(n_images)
             ]
         return torch.cat(parts, dim=1)
 
-    def _flatten(self) -> None:
-        """Move the weights into one matrix and collect the coefficients of its rows."""
-        kernels = self.network.kernels()
-        self._flat = FlatParameters(list(self.network.parameters()), first=kernels)
-        self._coefficients = gather_coefficients(self.configs, self.network, self._flat)
-
-    def _batches(self, epoch: int) -> Iterator[tuple[Tensor, Tensor]]:
-        return epoch_batches(
+    def prepare_epoch(self) -> Epoch:
+        """Draw all that is random in the coming epoch, and move what the host knows of it."""
+        train, batch_size = self.data.train, self._training.batch_size
+        n_steps = n_steps_per_epoch(len(train), batch_size)
+        rates = [progress.learning_rates(n_steps) for progress in self.progress]  # [T, S]
+        batches = epoch_batches(
             self.data,
-            [config.augmentation for config in self.configs],
-            batch_size=self.configs[0].training.batch_size,
-            data_seed=self.configs[0].data_seed,
-            epoch=epoch,
+            [
+                View(progress.epoch, config.augmentation)
+                for progress, config in zip(self.progress, self.configs, strict=True)
+            ],
+            batch_size=batch_size,
+            data_seed=self._data_seed,
+        )
+        self.network.set_dropout_generators(
+            [
+                generator(config.seed, "dropout", progress.epoch, device=self.data.scale.device)
+                for progress, config in zip(self.progress, self.configs, strict=True)
+            ]
+        )
+        lr_table = self._flat.weights.new_tensor(rates).T.unsqueeze(2)  # [S, T, 1]
+        return Epoch(
+            steps=zip(lr_table, batches, strict=True),
+            n_images=n_steps * min(batch_size, len(train)),
+            last_lrs=tuple(own[-1] for own in rates),
         )
 
-    def _learning_rates(self, n_steps: int) -> list[list[float]]:
-        """Return the learning rates of the coming epoch, [S, T]: a row a step."""
-        epoch = self.progress[0].epoch
-        return [
-            [
-                config.training.optimizer.lr
-                * lr_factor(
-                    config.training.schedule,
-                    step=epoch * n_steps + step,
-                    n_steps_per_epoch=n_steps,
-                    epochs=config.training.epochs,
-                    n_reductions=progress.n_reductions,
-                )
-                for config, progress in zip(self.configs, self.progress, strict=True)
-            ]
-            for step in range(n_steps)
-        ]
+    def train_steps(self, steps: Iterable[tuple[Tensor, Batch]]) -> tuple[Tensor, Tensor]:
+        """Make updates; return each member's mean loss and its accuracy in them, both [T].
+
+        The host only queues work here, and waits for none of it.
+        """
+        losses = n_correct = self._flat.weights.new_zeros(len(self.keys))  # [T]
+        n_steps = n_images = 0
+        self.network.train()
+        for lr, (images, labels) in steps:
+            logits, loss = self._train_step(images, labels, lr)
+            losses = losses + loss
+            n_correct = n_correct + (logits.argmax(-1) == labels).sum(1)
+            n_images += labels.shape[-1]
+            n_steps += 1
+        return losses / n_steps, n_correct / n_images
 
     def _train_step(self, images: Tensor, labels: Tensor, lr: Tensor) -> tuple[Tensor, Tensor]:
         """Update every member once at lr [T, 1]; return its logits [T, N, K] and loss [T]."""
@@ -160,47 +193,29 @@ class Cohort:
         )
         return logits.detach(), loss.detach()
 
-    def _validate(self) -> tuple[list[float], list[float]]:
-        """Return each member's validation loss and accuracy."""
+    def _validate(self) -> tuple[Tensor, Tensor]:
+        """Return each member's validation loss and accuracy, both [T]."""
         labels = self.data.val.labels
         logits = self.logits(self.data.val)
         loss = cross_entropy(logits, labels, logits.new_zeros(len(logits)), None)
-        accuracy = (logits.argmax(-1) == labels).to(torch.float64).mean(1)
-        return loss.tolist(), accuracy.tolist()
+        return loss, (logits.argmax(-1) == labels).double().mean(1)
 
-    def _result(
-        self,
-        slot: int,
-        images_per_s: float,
-        lr: float,
-        train_loss: float,
-        penalty: float,
-        train_accuracy: float,
-        val_loss: float,
-        val_accuracy: float,
-    ) -> EpochResult:
-        """Count the epoch of one member and describe it."""
-        progress = self.progress[slot]
-        failure, is_best = None, False
-        if math.isfinite(train_loss + penalty + val_loss):
-            is_best = progress.completed(val_accuracy, val_loss)
-        else:
-            progress.failed()
-            failure = (
-                f"loss is no longer finite in epoch {progress.epoch} (train {train_loss:g}, "
-                f"penalty {penalty:g}, validation {val_loss:g})"
-            )
-        return EpochResult(
-            key=self.keys[slot],
-            epoch=progress.epoch,
-            lr=lr,
-            train_loss=train_loss,
-            penalty=penalty,
-            train_accuracy=train_accuracy,
-            val_loss=val_loss,
-            val_accuracy=val_accuracy,
-            images_per_s=images_per_s,
-            is_best=is_best,
-            is_finished=progress.is_finished,
-            failure=failure,
+    def _newborn(self, configs: Sequence[Config]) -> CohortNetwork:
+        """Return networks with the first weights of members, on the device."""
+        if any(fusion_key(config) != self._fusion_key for config in configs):
+            raise ValueError("members of a cohort must share a fusion key")
+        network = CohortNetwork(
+            [config.network for config in configs],
+            channels=self.data.channels,
+            image_size=self.data.image_size,
+            n_classes=self.data.n_classes,
         )
+        network.initialise([generator(config.seed, "weights") for config in configs])
+        network.precision = self.data.precision
+        return network.to(self.data.scale)
+
+    def _flatten(self) -> None:
+        """Move the weights into one matrix and collect the coefficients of its rows."""
+        kernels = self.network.kernels()
+        self._flat = FlatParameters(list(self.network.parameters()), first=kernels)
+        self._coefficients = gather_coefficients(self.configs, self.network, self._flat)

@@ -1,5 +1,6 @@
 """A data set where the network is: images on the device as uint8, normalised a batch at a time."""
 
+import math
 import warnings
 from dataclasses import dataclass
 
@@ -10,13 +11,20 @@ from torch import Tensor
 from commands.errors import UserError
 from mame_cnn.data.dataset import Dataset, Split
 
+_HOST = torch.device("cpu")
+_MOST_FOR_IMAGES = 0.6
+"""Share of a GPU's free memory that images may take; networks need the rest."""
+
 
 @dataclass(frozen=True)
 class DeviceSplit:
     """One split on a device."""
 
     images: Tensor
-    """uint8 [N, H, W, C]; on the CPU a view of the memory-mapped file."""
+    """uint8 [N, H, W, C]; on the CPU a view of the memory-mapped file.
+
+    Training images that a GPU has no room for stay there too, and are sent batch by batch.
+    """
     labels: Tensor
     """int64 [N]."""
 
@@ -41,52 +49,68 @@ class DeviceData:
     class_weights: Tensor
     """[K]: n / (n_c * K) over the training images, for balanced classes."""
 
+    precision: torch.dtype
+    """What convolutions and matrix products compute in; all else has the type of `scale`."""
+
     def normalise(self, images: Tensor) -> Tensor:
         """Return uint8 [N, H, W, C] as numbers of mean 0 and deviation 1, [N, C, H, W]."""
+        # A row of pixels at a time: loops over the 3 numbers of one are slow.
+        rows = images.flatten(2).to(self.scale.dtype)
+        width = images.shape[2]
+        rows.mul_(self.scale.flatten().repeat(width)).sub_(self.offset.flatten().repeat(width))
         # A permuted view of what lies channels-last: the layout that convolutions prefer.
-        return images.permute(0, 3, 1, 2).to(self.scale.dtype) * self.scale - self.offset
+        return rows.view(images.shape).permute(0, 3, 1, 2)
 
 
 def to_device(
-    dataset: Dataset, device: torch.device, dtype: torch.dtype = torch.float32
+    dataset: Dataset,
+    device: torch.device,
+    dtype: torch.dtype = torch.float32,
+    precision: torch.dtype | None = None,
 ) -> DeviceData:
-    """Return the data set on a device, to be computed with in a floating-point type.
+    """Return the data set on a device.
 
-    Raises `UserError` if a GPU has no room for the images.
+    Training images stay on the host if a GPU has no room for them beside networks. Raises
+    `UserError` if it has none for the validation images.
+
+    Args:
+        dtype: of weights, gradients and losses.
+        precision: of convolutions and matrix products; the same by default.
     """
-    _check_room(dataset, device)
+    n_free = _free_bytes(device)
+    n_val = dataset.val.images.nbytes
+    if n_val > n_free:
+        raise UserError(
+            f"--device {device}: the validation images take {n_val / 2**20:,.0f} MiB, "
+            f"{n_free / 2**20:,.0f} MiB are free; choose a smaller --image-size or --device cpu"
+        )
+    has_room = dataset.train.images.nbytes + n_val <= _MOST_FOR_IMAGES * n_free
     mean = torch.tensor(dataset.mean, dtype=dtype, device=device).view(-1, 1, 1)
     std = torch.tensor(dataset.std, dtype=dtype, device=device).view(-1, 1, 1)
     counts = np.bincount(dataset.train.labels, minlength=len(dataset.classes))
     weights = len(dataset.train.labels) / (counts * len(dataset.classes))
     return DeviceData(
-        train=_split_to_device(dataset.train, device),
-        val=_split_to_device(dataset.val, device),
+        train=_split_to_device(dataset.train, device if has_room else _HOST, device),
+        val=_split_to_device(dataset.val, device, device),
         n_classes=len(dataset.classes),
         channels=dataset.channels,
         image_size=dataset.image_size,
         scale=1 / (255 * std),
         offset=mean / std,
         class_weights=torch.tensor(weights, dtype=dtype, device=device),
+        precision=precision or dtype,
     )
 
 
-def _check_room(dataset: Dataset, device: torch.device) -> None:
-    if device.type != "cuda":
-        return
-    n_bytes = dataset.train.images.nbytes + dataset.val.images.nbytes
-    free, _ = torch.cuda.mem_get_info(device)
-    if n_bytes > free:
-        raise UserError(
-            f"--device {device}: the images take {n_bytes / 2**20:,.0f} MiB, "
-            f"{free / 2**20:,.0f} MiB are free; choose a smaller --image-size or --device cpu"
-        )
+def _free_bytes(device: torch.device) -> float:
+    """Return how many bytes images may take: what is free on a GPU, any number on a CPU."""
+    return torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else math.inf
 
 
-def _split_to_device(split: Split, device: torch.device) -> DeviceSplit:
+def _split_to_device(split: Split, place: torch.device, label_place: torch.device) -> DeviceSplit:
     with warnings.catch_warnings():
         # torch warns that the mapped file cannot be written to; nothing here writes to it.
         warnings.filterwarnings("ignore", message="The given NumPy array is not writable")
         images = torch.from_numpy(split.images)
-    labels = torch.tensor(split.labels, dtype=torch.int64, device=device)
-    return DeviceSplit(images.to(device), labels)
+    labels = torch.tensor(split.labels, dtype=torch.int64, device=label_place)
+    return DeviceSplit(images.to(place), labels)

@@ -10,8 +10,8 @@ import torch
 PACKAGE = "mame-cnn-search"
 
 
-def environment(device: torch.device) -> dict[str, str]:
-    """Return versions, device and commit as short strings."""
+def environment(device: torch.device, precision: torch.dtype) -> dict[str, str]:
+    """Return versions, device, precision and commit as short strings."""
     on_gpu = device.type == "cuda"
     return {
         "python": platform.python_version(),
@@ -19,6 +19,7 @@ def environment(device: torch.device) -> dict[str, str]:
         "mame_cnn": _installed_version(),
         "commit": _commit(),
         "device": torch.cuda.get_device_name(device) if on_gpu else f"cpu ({platform.machine()})",
+        "precision": str(precision).removeprefix("torch."),
     }
 
 

@@ -14,6 +14,8 @@ from mame_cnn.config import Config
 from mame_cnn.device_data import DeviceData
 from mame_cnn.network import infeasible
 from mame_cnn.progress import EpochResult
+from mame_cnn.room import check_room
+from mame_cnn.step_memory import step_memory
 
 
 @dataclass(frozen=True)
@@ -38,10 +40,16 @@ def train_to_the_end(
     """Train until the budget is spent, validation stops improving, or the loss diverges.
 
     Ctrl-C ends it too, once there is an epoch to keep. Raises `UserError` if the configuration
-    does not fit the data, or diverges at once.
+    does not fit the data or the memory, or diverges at once.
     """
     if reason := infeasible(config.network, data.image_size):
         raise UserError(reason)
+    try:
+        check_room(1, step_memory(config, data), data.scale.device)
+    except MemoryError as error:
+        raise UserError(
+            f"{error}; choose a smaller --image-size, batch size or network"
+        ) from error
     cohort = Cohort([config], [0], data)
     history: list[EpochResult] = []
     kept: tuple[EpochResult, dict[str, Tensor]] | None = None

@@ -26,10 +26,10 @@ class FlatParameters:
         self._columns: dict[int, slice] = {}
         start = 0
         for parameter in self._parameters:
-            width = parameter[0].numel()
+            width = parameter.shape[1:].numel()
             self._columns[id(parameter)] = slice(start, start + width)
             start += width
-        self.n_first = sum(parameter[0].numel() for parameter in first)
+        self.n_first = sum(parameter.shape[1:].numel() for parameter in first)
         """How many columns the chosen parameters take."""
         example = self._parameters[0]
         self.weights = torch.empty(

@@ -2,6 +2,7 @@
 
 from collections import OrderedDict
 from collections.abc import Sequence
+from contextlib import nullcontext
 
 import torch
 from torch import Tensor, nn
@@ -73,6 +74,8 @@ class CohortNetwork(nn.Module):
             features = layer.width
         self.dense = nn.Sequential(dense)
         self.output = CohortLinear(n_members, features, n_classes)
+        self.precision: torch.dtype | None = None
+        """What convolutions and matrix products compute in; None for the weights' type."""
 
     def initialise(self, generators: Sequence[torch.Generator]) -> None:
         """Draw every layer's weights in order, each member from its own generator."""
@@ -96,12 +99,15 @@ class CohortNetwork(nn.Module):
             tensor.data = tensor.data[list(slots)]
 
     def forward(self, images: Tensor) -> Tensor:
-        """Return the logits of every member."""
+        """Return the logits of every member, in the weights' type."""
         if images.ndim == 5:  # [T, N, C, H, W] -> [N, T*C, H, W]
             images = images.transpose(0, 1).flatten(1, 2)
-        vectors = self.head_dropout(self.head(self.blocks(images)))
-        logits: Tensor = self.output(self.dense(vectors))
-        return logits
+        dtype = self.output.weight.dtype
+        is_mixed = self.precision not in (None, dtype)
+        with torch.autocast(images.device.type, self.precision) if is_mixed else nullcontext():
+            vectors = self.head_dropout(self.head(self.blocks(images)))
+            logits: Tensor = self.output(self.dense(vectors))
+        return logits.to(dtype)
 
     def kernels(self) -> list[nn.Parameter]:
         """Return the kernels of all layers, from the input to the output."""

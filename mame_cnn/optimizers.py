@@ -113,6 +113,7 @@ class CohortOptimizer:
 
     def __init__(self, name: str, weights: Tensor):
         """Start with empty state for weights [T, P]."""
+        self.name = name
         self.update, names = RULES[name]
         self.n_steps = weights.new_zeros(len(weights), 1)  # [T, 1]
         self.state: State = {entry: _start(entry, weights) for entry in names}
@@ -142,3 +143,11 @@ class CohortOptimizer:
         """Keep only the members in these slots."""
         self.n_steps = self.n_steps[slots]
         self.state = {name: tensor[slots] for name, tensor in self.state.items()}
+
+    def admit(self, weights: Tensor) -> None:
+        """Add newcomers with weights [T, P] and empty state after the members there are."""
+        new = CohortOptimizer(self.name, weights)
+        self.n_steps = torch.cat([self.n_steps, new.n_steps])
+        self.state = {
+            name: torch.cat([tensor, new.state[name]]) for name, tensor in self.state.items()
+        }

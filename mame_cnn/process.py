@@ -18,7 +18,7 @@ for had no core: 90 images/s instead of 1,800 (32-pixel images; 5,300 and 6,300 
 # Numbers of glibc's malloc.h.
 _M_TRIM_THRESHOLD = -1
 _M_MMAP_MAX = -4
-_LARGEST_INT = 2**31 - 1
+_NEVER = -1
 
 
 def limit_spinning() -> None:
@@ -39,4 +39,4 @@ def keep_freed_memory() -> None:
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
     if mallopt is not None:  # other C libraries, such as musl, have none
         mallopt(_M_MMAP_MAX, 0)
-        mallopt(_M_TRIM_THRESHOLD, _LARGEST_INT)
+        mallopt(_M_TRIM_THRESHOLD, _NEVER)

@@ -4,18 +4,16 @@ import math
 from dataclasses import dataclass
 
 from mame_cnn.config import Plateau, Training
+from mame_cnn.schedules import lr_factor
 
 RELATIVE_THRESHOLD = 1e-4
 """A loss must fall by this share to count as lower: the default of torch's plateau schedule."""
 
 
 @dataclass(frozen=True)
-class EpochResult:
-    """What one member did in one epoch; losses are mean cross-entropy, accuracies shares."""
+class Figures:
+    """What is measured of one member in one epoch; losses are mean cross-entropy."""
 
-    key: int
-    epoch: int
-    """Epochs completed, counted from 1."""
     lr: float
     """Learning rate of the epoch's last step."""
     train_loss: float
@@ -27,6 +25,20 @@ class EpochResult:
     val_loss: float
     val_accuracy: float
     images_per_s: float
+
+    @property
+    def is_finite(self) -> bool:
+        """Whether the weights are still of use."""
+        return math.isfinite(self.train_loss + self.penalty + self.val_loss)
+
+
+@dataclass(frozen=True)
+class EpochResult(Figures):
+    """What one member did in one epoch."""
+
+    key: int
+    epoch: int
+    """Epochs completed, counted from 1."""
     is_best: bool
     """Whether no earlier epoch had this validation accuracy."""
     is_finished: bool
@@ -63,6 +75,43 @@ class Progress:
         self._best_accuracy_or_loss_epoch = 0
         self._plateau_loss = math.inf
         self._plateau_epochs = 0
+
+    def learning_rates(self, n_steps: int) -> list[float]:
+        """Return the learning rate of each step of the coming epoch."""
+        training = self.training
+        first = self.epoch * n_steps
+        return [
+            training.optimizer.lr
+            * lr_factor(
+                training.schedule,
+                step=step,
+                n_steps_per_epoch=n_steps,
+                epochs=training.epochs,
+                n_reductions=self.n_reductions,
+            )
+            for step in range(first, first + n_steps)
+        ]
+
+    def ended(self, key: int, figures: Figures) -> EpochResult:
+        """Count one more epoch, which ended with these figures, and describe it."""
+        failure, is_best = None, False
+        if figures.is_finite:
+            is_best = self.completed(figures.val_accuracy, figures.val_loss)
+        else:
+            self.failed()
+            failure = (
+                f"loss is no longer finite in epoch {self.epoch} "
+                f"(train {figures.train_loss:g}, penalty {figures.penalty:g}, "
+                f"validation {figures.val_loss:g})"
+            )
+        return EpochResult(
+            **vars(figures),
+            key=key,
+            epoch=self.epoch,
+            is_best=is_best,
+            is_finished=self.is_finished,
+            failure=failure,
+        )
 
     def failed(self) -> None:
         """Count an epoch that ended without a usable network; it is never the best."""

@@ -22,6 +22,8 @@ from mame_cnn.device import choose_device
 from mame_cnn.device_data import DeviceData, to_device
 from mame_cnn.environment import environment
 from mame_cnn.final_training import FinalTraining, train_to_the_end
+from mame_cnn.free_memory import give_back
+from mame_cnn.precision import choose_precision
 from mame_cnn.progress import EpochResult
 from mame_cnn.run_folder import RunFiles, check_is_free, numbered, place_run, unfinished_run
 from mame_cnn.seeds import derive_seed
@@ -41,6 +43,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if options.out is not None:
         check_is_free(options.out)
     device = choose_device(options.device)
+    precision = choose_precision(options.precision, device)
     source = config.data.source if options.data is None else options.data
     dataset = load_dataset(source, config.data.image_size, progress=not options.quiet)
     console = Console(quiet=options.quiet, highlight=False, soft_wrap=True)
@@ -48,18 +51,19 @@ def main(argv: Sequence[str] | None = None) -> int:
         console.print(note, markup=False)
     _warn_of_other_data(provenance, dataset, console)
     config = _with_options(config, dataset.source, options.epochs)
-    data = to_device(dataset, device)
+    data = to_device(dataset, device, precision=precision)
     accuracies = []
     for number in range(options.seeds):
         seeded = _with_seed(config, number)
         with unfinished_run(_parent(options)) as unfinished:
             training = _train(seeded, data, console)
-            trained = _trained(dataset, environment(device), training)
+            trained = _trained(dataset, environment(device, precision), training)
             files = RunFiles(seeded, training, dataset, {**provenance, "training": trained})
             folder = _keep(files, unfinished, _places(options, number))
         searched = provenance.get("value") if number == 0 else None
         _summarise(training, searched, folder, console)
         accuracies.append(training.best.val_accuracy)
+        give_back(device)
         if training.is_interrupted:
             return 130
     if len(accuracies) > 1:
@@ -84,6 +88,11 @@ def _parser() -> argparse.ArgumentParser:
         "--seeds", type=whole(at_least=1), default=1, metavar="K", help="train K times"
     )
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:1")
+    parser.add_argument(
+        "--precision",
+        default="auto",
+        help="auto, float32 or bfloat16 (default: auto, bfloat16 where the hardware has it)",
+    )
     parser.add_argument(
         "--out", type=Path, metavar="DIR", help="default: runs/NAME-01 beside the file"
     )

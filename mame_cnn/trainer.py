@@ -4,35 +4,22 @@ It has the shape of `search.trainer.Trainer` without importing it.
 """
 
 from collections.abc import Sequence
-from typing import Any, Protocol
+from typing import Any
 
 import torch
 
-from mame_cnn.cohort import Cohort
+from mame_cnn.cohort_size import MOST_MEMBERS, fastest_size
 from mame_cnn.config import Config
 from mame_cnn.data.dataset import Dataset
 from mame_cnn.device_data import to_device
 from mame_cnn.environment import environment
-from mame_cnn.fusion import fusion_key
+from mame_cnn.fusion import fusion_key, shared_names
 from mame_cnn.network import infeasible
 from mame_cnn.parameters import config_from_params
+from mame_cnn.room import halved_until_it_fits
+from mame_cnn.step_memory import step_memory
+from mame_cnn.trial_cohort import Member, TrialCohort
 from mame_cnn.vocabulary import Params
-
-
-class Member(Protocol):
-    """One trial: its key, its flat parameters, its seed."""
-
-    @property
-    def key(self) -> int:
-        """Names the member in results."""
-
-    @property
-    def params(self) -> Params:
-        """Flat parameters by name."""
-
-    @property
-    def seed(self) -> int:
-        """Seeds the member's weights and dropout."""
 
 
 class ImageTrainer:
@@ -40,17 +27,27 @@ class ImageTrainer:
 
     metric = "val_accuracy"
 
-    def __init__(self, dataset: Dataset, *, epochs: int, data_seed: int, device: torch.device):
+    def __init__(
+        self,
+        dataset: Dataset,
+        *,
+        epochs: int,
+        data_seed: int,
+        device: torch.device,
+        precision: torch.dtype = torch.float32,
+    ):
         """Move the data set to the device.
 
         Args:
             epochs: the most that a trial trains.
             data_seed: seeds order and augmentation of training images for all trials alike.
+            precision: of convolutions and matrix products; all else is in float32.
         """
+        self.device = device
         self.epochs = epochs
         self._source = dataset.source
         self._data_seed = data_seed
-        self._data = to_device(dataset, device)
+        self._data = to_device(dataset, device, precision=precision)
         self.data = {"name": dataset.name, "source": dataset.source, "digest": dataset.digest}
         self.objective = {
             "metric": f"best {self.metric} over the epochs",
@@ -58,7 +55,8 @@ class ImageTrainer:
             "image_size": dataset.image_size,
             "seed": data_seed,
         }
-        self.environment = environment(device)
+        self.environment = environment(device, precision)
+        self._fastest: dict[str, int] = {}
 
     def infeasible(self, params: Params) -> str | None:
         """Say why these parameters describe no network for these images, or return None."""
@@ -66,16 +64,42 @@ class ImageTrainer:
 
     def config(self, member: Member) -> dict[str, Any]:
         """Return the member's complete configuration as plain nested values."""
-        return self._config(member.params, member.seed).model_dump(mode="json")
+        return self._member_config(member).model_dump(mode="json")
 
     def fusion_key(self, params: Params) -> str:
         """Return a digest that is equal for parameters that can train as one cohort."""
         return fusion_key(self._config(params, seed=0))
 
-    def open(self, members: Sequence[Member]) -> Cohort:
-        """Start a cohort of members that share a fusion key."""
-        configs = [self._config(member.params, member.seed) for member in members]
-        return Cohort(configs, [member.key for member in members], self._data)
+    def shared(self, params: Params) -> frozenset[str]:
+        """Return the names among these parameters on which the fusion key depends."""
+        return shared_names(params)
+
+    def cohort_size(self, params: Params, wanted: int | None) -> int:
+        """Return how many networks like this one to train together.
+
+        Args:
+            wanted: so many, halved until they fit; None for as many as train fastest, which is
+                measured once for a fusion key.
+        """
+        config = self._config(params, seed=0)
+        need, device = step_memory(config, self._data), self._data.scale.device
+        if wanted is not None:
+            return halved_until_it_fits(wanted, need, device)
+        most = halved_until_it_fits(MOST_MEMBERS, need, device)
+        key = fusion_key(config)
+        if key not in self._fastest:
+            self._fastest[key] = fastest_size(config, self._data, most=most)
+        return min(self._fastest[key], most)
+
+    def open(self, members: Sequence[Member]) -> TrialCohort:
+        """Start a cohort of members that share a fusion key.
+
+        Raises `MemoryError` if it does not fit.
+        """
+        return TrialCohort(members, self._member_config, self._data)
+
+    def _member_config(self, member: Member) -> Config:
+        return self._config(member.params, member.seed)
 
     def _config(self, params: Params, seed: int) -> Config:
         return config_from_params(

@@ -4,7 +4,7 @@ Counting, asking and drawing happen under one lock. Processes that died keep no 
 trials are closed before the next one is claimed.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -68,7 +68,7 @@ def close_lost(opened: OpenStudy, say: Say) -> None:
     Left open they would keep their places in the total, and repel the sampler.
     """
     running = opened.study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
-    lost = [trial for trial in running if _is_lost(trial)]
+    lost = list(_lost(running))
     for trial in lost:
         opened.place.storage.set_trial_user_attr(trial._trial_id, LOST, "its process has died")
         opened.study.tell(trial.number, state=TrialState.FAIL)
@@ -98,6 +98,14 @@ def enqueue_baselines(opened: OpenStudy, infeasible: Infeasible, say: Say) -> No
                 opened.study.enqueue_trial(params, user_attrs={"baseline": number})
 
 
-def _is_lost(trial: FrozenTrial) -> bool:
-    # Without an owner it was left between asking and owning, which happens under the lock alone.
-    return OWNER not in trial.user_attrs or owner.is_dead(trial.user_attrs[OWNER])
+def _lost(running: Iterable[FrozenTrial]) -> Iterator[FrozenTrial]:
+    """Yield those whose process has died; a process with many trials is looked for once."""
+    is_dead: dict[str, bool] = {}
+    for trial in running:
+        process = trial.user_attrs.get(OWNER)
+        name = str(process)
+        if name not in is_dead:
+            # Without an owner: left between asking and owning, which is done under the lock.
+            is_dead[name] = process is None or owner.is_dead(process)
+        if is_dead[name]:
+            yield trial

@@ -5,6 +5,7 @@ each trial that ended goes out at once, so that a log can be followed.
 """
 
 import sys
+import threading
 import time
 from typing import Protocol, TextIO
 
@@ -20,6 +21,10 @@ from search.trainer import Record
 from search.trials import Tally
 
 _LONGEST_SILENCE_S = 30.0
+_BETWEEN_DRAWINGS_S = 0.2
+"""A table takes about 5 ms to draw, which is more than a display may cost an epoch."""
+_N_OTHER_LINES = 6
+"""Lines of a live display that are no trials."""
 
 
 class Display(Protocol):
@@ -135,19 +140,24 @@ class LineDisplay:
 
 
 class LiveDisplay:
-    """Keeps a table of the last trials under a header with the study's progress."""
+    """Keeps a table of the last trials under a header with the study's progress.
+
+    It is drawn by a thread of its own, now and then, so that no epoch waits for a drawing.
+    """
 
     def __init__(self, progress: Progress, console: Console) -> None:
         self._progress = progress
         self._console = console
-        self._live = Live(
-            get_renderable=self._render, console=console, auto_refresh=False, transient=False
-        )
+        self._has_changed = threading.Event()
+        self._is_closed = threading.Event()
+        self._live = Live(get_renderable=self._render, console=console, auto_refresh=False)
+        self._drawing = threading.Thread(target=self._draw, daemon=True)
 
     def opened(self, standing: Tally) -> None:
         """Show the table."""
         self._progress.opened(standing)
         self._live.start(refresh=True)
+        self._drawing.start()
 
     def said(self, line: str) -> None:
         """Show the line above the table."""
@@ -156,24 +166,39 @@ class LiveDisplay:
     def started(self, number: int) -> None:
         """Add a row."""
         self._progress.started(number)
-        self._live.refresh()
+        self._has_changed.set()
 
     def trained(self, record: Record) -> None:
         """Fill the row."""
         self._progress.trained(record)
-        self._live.refresh()
+        self._has_changed.set()
 
     def ended(self, number: int, how: str, standing: Tally) -> None:
         """Close the row."""
         self._progress.ended(number, how, standing)
-        self._live.refresh()
+        self._has_changed.set()
 
     def closed(self) -> None:
         """Leave the table as it is."""
-        self._live.stop()
+        self._is_closed.set()
+        self._has_changed.set()
+        self._drawing.join()
+        self._live.stop()  # which draws once more
+
+    def _draw(self) -> None:
+        while not self._is_closed.wait(_BETWEEN_DRAWINGS_S):
+            self._has_changed.wait()
+            self._has_changed.clear()
+            self._live.refresh()
 
     def _render(self) -> Group:
-        return Group(_header(self._progress), _summary(self._progress), _table(self._progress))
+        progress, height = self._progress, self._console.height
+        table = _table(progress, n_most=max(1, height - _N_OTHER_LINES))
+        if self._is_closed.is_set():
+            return Group(_header(progress), _summary(progress), table)
+        together = [_together(progress)] if progress.is_parallel else []
+        # Below, a terminal echoes ^C, which at the end of a full line would shift the table.
+        return Group(_header(progress), _summary(progress), *together, table, "")
 
 
 def _header(progress: Progress) -> Table:
@@ -206,7 +231,19 @@ def _summary(progress: Progress) -> Text:
     )
 
 
-def _table(progress: Progress) -> Table:
+def _together(progress: Progress) -> Text:
+    """One line: how many trials train at the same time, and how fast all of them."""
+    rows = progress.training()
+    images_per_s = sum(row.images_per_s for row in rows)
+    return Text(
+        f"{len(rows)} in training, {images_per_s:,.0f} images/s together",
+        style="dim",
+        no_wrap=True,
+        overflow="ellipsis",
+    )
+
+
+def _table(progress: Progress, n_most: int) -> Table:
     table = Table(
         box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, header_style="dim", expand=True
     )
@@ -214,7 +251,7 @@ def _table(progress: Progress) -> Table:
         table.add_column(column, justify="right", no_wrap=True)
     table.add_column("state", overflow="ellipsis", no_wrap=True, ratio=1)
     best = progress.standing.best
-    for row in progress.rows:
+    for row in progress.rows(n_most):
         is_best = best is not None and row.number == best.number
         table.add_row(
             str(row.number),
@@ -228,4 +265,4 @@ def _table(progress: Progress) -> Table:
     return table
 
 
-_STYLES = {"training": "", "complete": "", "pruned": "dim", "failed": "red", "stopped": "yellow"}
+_STYLES = {"pruned": "dim", "failed": "red", "stopped": "yellow", "lost": "red"}

@@ -7,6 +7,7 @@ the trial gets its first value: infeasible combinations never become trials.
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass
 from random import Random
 from typing import Any
@@ -39,6 +40,8 @@ class Recipe:
     """Draws before infeasible ones are given up for uniform ones."""
     joint: tuple[str, ...] | None = None
     """Names drawn jointly; None leaves it to the sampler to infer them from the trials."""
+    draws_known: bool = False
+    """Whether values that are known must be drawn all the same, and are then replaced."""
 
 
 def check_trainable(space: Space, infeasible: Infeasible) -> None:
@@ -76,6 +79,13 @@ class FeasibleSampler(BaseSampler):
         self._seed = seed
         self._distributions = distributions(space)
         self._base: BaseSampler = RandomSampler(seed)
+        self._shared: Mapping[str, Value] = {}
+
+    def sharing(self, values: Mapping[str, Value]) -> "FeasibleSampler":
+        """Return this sampler for trials that have these values; it draws the rest."""
+        sharing = copy(self)
+        sharing._shared = dict(values)
+        return sharing
 
     def is_exhausted(self, study: Study) -> bool:
         """Tell whether there is nothing left to draw; never, for a sampler that may repeat."""
@@ -96,16 +106,17 @@ class FeasibleSampler(BaseSampler):
         self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
     ) -> dict[str, Any]:
         """Draw until a combination can be trained, and return its active parameters."""
-        given: Mapping[str, Value] = trial.system_attrs.get("fixed_params", {})
+        # What was enqueued, a known good trial, comes as it is.
+        known = {**self._shared, **trial.system_attrs.get("fixed_params", {})}
         reason: str | None = None
         uniform = RandomSampler(derive(self._seed, "uniform", trial.number))
-        joint = self._joint(study, trial)
+        joint = self._joint(study, trial, known)
         for attempt in range(self._recipe.n_draws + _N_UNIFORM_DRAWS):
             if attempt < self._recipe.n_draws:
                 base, together = self._base, self._base.sample_relative(study, trial, joint)
             else:
                 base, together = uniform, {}
-            params = self._walk(study, trial, base, {**together, **given})
+            params = self._walk(study, trial, base, {**together, **known})
             reason = self._infeasible({**self._space.fixed, **params})
             if reason is None:
                 return params
@@ -138,10 +149,17 @@ class FeasibleSampler(BaseSampler):
         """Reseed the base sampler; each trial has a seed of its own anyway."""
         self._base.reseed_rng()
 
-    def _joint(self, study: Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
+    def _joint(
+        self, study: Study, trial: FrozenTrial, known: Mapping[str, Any]
+    ) -> dict[str, BaseDistribution]:
         if self._recipe.joint is None:
-            return self._base.infer_relative_search_space(study, trial)
-        return {name: self._distributions[name] for name in self._recipe.joint}
+            joint = self._base.infer_relative_search_space(study, trial)
+        else:
+            joint = {name: self._distributions[name] for name in self._recipe.joint}
+        if self._recipe.draws_known:
+            return joint
+        # Among candidates that differ in what is known anyway, the best would be chosen for that.
+        return {name: row for name, row in joint.items() if name not in known}
 
     def _walk(
         self,

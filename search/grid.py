@@ -1,6 +1,7 @@
 """The grid: every feasible point of a finite space once, known good ones first, then no more."""
 
 from collections.abc import Iterator, Mapping
+from copy import copy
 from itertools import chain
 from typing import Any
 
@@ -10,9 +11,10 @@ from optuna.study import Study
 from optuna.trial import FrozenTrial
 
 from commands.errors import UserError
+from search import space_grid
 from search.distributions import distributions
 from search.drawing import Infeasible
-from search.parameters import Value
+from search.parameters import Choice, Value
 from search.space import Space
 from search.trials import is_counted, point
 
@@ -36,9 +38,16 @@ class GridSampler(BaseSampler):
             )
         self._space = space
         self._infeasible = infeasible
+        self._shared: Mapping[str, Value] = {}
+
+    def sharing(self, values: Mapping[str, Value]) -> "GridSampler":
+        """Return this sampler for the points that have these values."""
+        sharing = copy(self)
+        sharing._shared = dict(values)
+        return sharing
 
     def is_exhausted(self, study: Study) -> bool:
-        """Tell whether every feasible point has its trial."""
+        """Tell whether every feasible point, of those with shared values, has its trial."""
         return next(self._left(study), None) is None
 
     def infer_relative_search_space(
@@ -66,7 +75,18 @@ class GridSampler(BaseSampler):
     def _left(self, study: Study) -> Iterator[Mapping[str, Value]]:
         trials = study.get_trials(deepcopy=False)
         taken = {point(trial.params) for trial in trials if is_counted(trial)}
-        for params in chain(self._space.baselines, self._space.grid()):
-            is_new = point(params) not in taken
+        for params in chain(self._space.baselines, self._points()):
+            is_asked_for = self._shared.items() <= params.items()
+            is_new = is_asked_for and point(params) not in taken
             if is_new and self._infeasible({**self._space.fixed, **params}) is None:
                 yield params
+
+    def _points(self) -> Iterator[Mapping[str, Value]]:
+        """Yield points in order; those without the shared values are not even looked at."""
+        rows = [
+            Choice(row.name, (self._shared[row.name],), when=row.when)
+            if row.name in self._shared
+            else row
+            for row in self._space.parameters
+        ]
+        return space_grid.points(rows, self._space.fixed)

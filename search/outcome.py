@@ -29,3 +29,10 @@ class Outcome:
     def is_finished(self) -> bool:
         """Whether the search did what was asked, as far as it could be done."""
         return self.ended != "failures"
+
+
+def total_reached(name: str, standing: Tally, *, has_claimed: bool) -> str:
+    """Say in one line that a study has its trials, and whether this search added any."""
+    elsewhere = f", {standing.n_running} of them still running" if standing.n_running else ""
+    already = "" if has_claimed else " already; a larger --trials adds to them"
+    return f"study {name}: has {standing.n_ended + standing.n_running} trials{elsewhere}{already}"

@@ -1,7 +1,6 @@
 """What a display knows: this run's trials, how the study stands, and the time left."""
 
 import time
-from collections import deque
 from dataclasses import dataclass
 
 from search.trainer import Record
@@ -10,7 +9,11 @@ from search.trials import Tally
 _N_FOR_A_PACE = 3
 """Ended trials before the time left is told: one full trial says little of pruned ones."""
 _N_SHOWN = 8
-"""Trials that are remembered: enough to see a trend, few enough for a small terminal."""
+"""Trials that are remembered: enough to see a trend, few enough for a small terminal.
+
+More are if more train at the same time.
+"""
+_TRAINING = "training"
 
 
 @dataclass
@@ -23,7 +26,12 @@ class Row:
     """Of the last epoch."""
     best: float | None = None
     images_per_s: float = 0.0
-    how: str = "training"
+    how: str = _TRAINING
+
+    @property
+    def is_training(self) -> bool:
+        """Whether the trial has not ended."""
+        return self.how == _TRAINING
 
 
 class Progress:
@@ -33,7 +41,9 @@ class Progress:
         self.study_name = study_name
         self.total = total
         self.epochs = epochs
-        self.rows: deque[Row] = deque(maxlen=_N_SHOWN)
+        self.is_parallel = False
+        """Whether several trials have been training at the same time."""
+        self._rows: dict[int, Row] = {}
         self.standing = Tally(0, 0, 0, 0, None)
         self._n_ended_before = 0
         self._since_s = time.monotonic()
@@ -45,8 +55,12 @@ class Progress:
         self._since_s = time.monotonic()
 
     def started(self, number: int) -> None:
-        """Add a row; the oldest goes where there are too many."""
-        self.rows.append(Row(number))
+        """Add a row; the oldest of those that have ended go where there are too many."""
+        self._rows[number] = Row(number)
+        ended = [row.number for row in self._rows.values() if not row.is_training]
+        self.is_parallel |= len(self._rows) - len(ended) > 1
+        for oldest in ended[: max(0, len(self._rows) - _N_SHOWN)]:
+            del self._rows[oldest]
 
     def trained(self, record: Record) -> None:
         """Bring the trial's row up to date."""
@@ -61,7 +75,17 @@ class Progress:
 
     def row(self, number: int) -> Row:
         """Return a trial's row; one that has left the table keeps none."""
-        return next((row for row in self.rows if row.number == number), Row(number))
+        return self._rows.get(number) or Row(number)
+
+    def rows(self, n_most: int = _N_SHOWN) -> list[Row]:
+        """Return the latest rows in their order, those in training before any that ended."""
+        rows = list(self._rows.values())  # at once: another thread may be adding to them
+        kept = sorted(rows, key=lambda row: row.is_training)[-n_most:]
+        return [row for row in rows if row in kept]
+
+    def training(self) -> list[Row]:
+        """Return the rows of the trials that train now."""
+        return [row for row in list(self._rows.values()) if row.is_training]
 
     def left_s(self) -> float | None:
         """Return the seconds left at the pace of this run, or None before it has a pace."""

@@ -5,7 +5,7 @@ study, not in it: inside, Hyperband would show the sampler a part of the trials 
 """
 
 import math
-from collections.abc import Collection
+from collections.abc import Mapping
 from copy import copy
 from typing import Protocol
 
@@ -22,8 +22,8 @@ PRUNERS = ("rungs", "median", "hyperband", "none")
 class Pruner(Protocol):
     """Decides which running trials end early."""
 
-    def doomed(self, study: Study, numbers: Collection[int]) -> set[int]:
-        """Return which of these running trials are to end; all have reported their epoch."""
+    def doomed(self, study: Study, epochs: Mapping[int, int]) -> set[int]:
+        """Return which trials are to end, of these that have each just reported an epoch."""
 
 
 def make_pruner(name: str, epochs: int) -> Pruner:
@@ -47,7 +47,7 @@ def make_pruner(name: str, epochs: int) -> Pruner:
 class NoPruner:
     """Lets every trial train to its end."""
 
-    def doomed(self, study: Study, numbers: Collection[int]) -> set[int]:
+    def doomed(self, study: Study, epochs: Mapping[int, int]) -> set[int]:
         """Return none."""
         return set()
 
@@ -58,9 +58,9 @@ class OptunaPruner:
     def __init__(self, pruner: BasePruner) -> None:
         self._pruner = pruner
 
-    def doomed(self, study: Study, numbers: Collection[int]) -> set[int]:
-        """Return which of these running trials are to end; all have reported their epoch."""
+    def doomed(self, study: Study, epochs: Mapping[int, int]) -> set[int]:
+        """Return which trials are to end, of these that have each just reported an epoch."""
         trials = study.get_trials(deepcopy=False)
         return {
-            number for number in sorted(numbers) if self._pruner.prune(study, copy(trials[number]))
+            number for number in sorted(epochs) if self._pruner.prune(study, copy(trials[number]))
         }

@@ -1,135 +1,129 @@
 """`python -m search.run SPACE.py`: search a space, the command that joins the two halves.
 
 This is the composition root, the only file of this package that imports `mame_cnn`: it makes
-a trainer of networks and hands it to the engine, which knows no networks.
+a trainer of networks and hands it to the engine, which knows no networks. With several workers
+it starts itself again, once for each.
 """
 
 import argparse
-import shlex
+import math
 import sys
+import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
+import torch
 from rich.console import Console
-from rich.table import Table
 
-from commands.arguments import seconds, whole
 from commands.errors import UserError, exit_status
 from mame_cnn.data.load import find_source, load_dataset
 from mame_cnn.device import choose_device
 from mame_cnn.parameters import space_faults
+from mame_cnn.precision import choose_precision
 from mame_cnn.trainer import ImageTrainer
-from search.display import make_display
+from search.display import Display, make_display
 from search.drawing import check_trainable
 from search.engine import search
-from search.export import default_path, train_command
+from search.events import EventDisplay, stop_with_parent
+from search.options import DEFAULT_TRIALS, make_parser
 from search.outcome import Outcome
-from search.progress import percent
-from search.pruners import PRUNERS, make_pruner
-from search.samplers import SAMPLERS, make_sampler
+from search.pruners import Pruner, make_pruner
+from search.samplers import SAMPLERS, Sampler, make_sampler
+from search.shares import Share, n_usable_cores, shares
 from search.space import Choice, Parameter, Space, Value
 from search.space_file import load_space
-from search.storage import DEFAULT_STORAGE, Place, open_storage
-from search.study import check_name, open_study
+from search.storage import open_storage
+from search.study import OpenStudy, check_name, open_study
+from search.summary import summarise
+from search.worker import Command
+from search.workers import run_workers
 
-DEFAULT_TRIALS = 50
 MAX_VALUES = 1000
 """Values of a range that are all checked beforehand; of more, the ends are."""
-DEFAULT_ARTIFACTS = Path("studies/artifacts")
-
-EXAMPLES = """\
-examples:
-  python -m search.run spaces/regularization.py --trials 50
-  python -m search.run spaces/regularization.py --trials 80      continue the same study
-  python -m search.run spaces/capacity.py --data ~/mame --image-size 64 --device cuda
-  python -m search.run spaces/dropout.py --sampler grid --study dropout-mame
-"""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; return its exit status."""
-    options = _parser().parse_args(argv)
+    given = list(sys.argv[1:] if argv is None else argv)
+    options = make_parser().parse_args(given)
+    if options.as_worker:
+        return _work(options)
+    device = choose_device(options.device)
+    precision = choose_precision(options.precision, device)
+    workers = shares(
+        options.workers,
+        str(device),
+        n_gpus=torch.cuda.device_count(),
+        n_cores=n_usable_cores(),
+    )
+    is_alone = len(workers) == 1
+    # Where others train, this process leaves the GPUs to them.
+    job = _prepare(options, device if is_alone else torch.device("cpu"), precision)
+    opened = job.opened
+    display = make_display(opened.name, job.n_expected, job.trainer.epochs, is_quiet=options.quiet)
+    try:
+        if is_alone:
+            outcome = job.run(display, options.timeout)
+        else:
+            commands = _commands(given, workers, options.timeout)
+            outcome = run_workers(opened, commands, options.trials, display)
+    except KeyboardInterrupt:
+        print("stopped; the same command continues the study", file=sys.stderr)
+        return 130
+    summarise(outcome, opened.name, opened.place, options.artifacts)
+    return 0 if outcome.is_finished else 1
+
+
+@dataclass(frozen=True)
+class _Job:
+    """A search that is ready: all is checked, the data is there, the study is pinned."""
+
+    options: argparse.Namespace
+    opened: OpenStudy
+    trainer: ImageTrainer
+    sampler: Sampler
+    pruner: Pruner
+    n_expected: int
+    """Trials that the study will have."""
+
+    def run(self, display: Display, timeout_s: float | None) -> Outcome:
+        """Search in this process."""
+        return search(
+            self.opened,
+            self.trainer,
+            total=self.options.trials,
+            sampler=self.sampler,
+            pruner=self.pruner,
+            seed=self.options.seed,
+            display=display,
+            timeout_s=timeout_s,
+            cohort=_cohort_size(self.options.cohort, self.trainer.device),
+        )
+
+
+def _prepare(options: argparse.Namespace, device: torch.device, precision: torch.dtype) -> _Job:
+    """Make everything ready; what a mistake would leave behind is made last."""
     name = options.space.stem if options.study is None else options.study
     check_name(name)
     space = load_space(options.space)
     check_parameters(space, options.space)
-    trainer = _trainer(space, options)
+    trainer = _trainer(space, options, device, precision)
     check_trainable(space, trainer.infeasible)
     sampler_name = options.sampler or _fitting_sampler(space)
     sampler = make_sampler(sampler_name, space, trainer.infeasible, options.seed)
     pruner = make_pruner(options.pruner, trainer.epochs)
     options.artifacts.mkdir(parents=True, exist_ok=True)
-    place = open_storage(options.storage)
-    opened = open_study(place, name, space, trainer)
+    opened = open_study(open_storage(options.storage), name, space, trainer)
     n_expected = options.trials
     if sampler_name == "grid":  # which ends with its last point
         n_expected = min(n_expected, space.n_grid_points() or n_expected)
-    display = make_display(opened.name, n_expected, trainer.epochs, is_quiet=options.quiet)
-    try:
-        outcome = search(
-            opened,
-            trainer,
-            total=options.trials,
-            sampler=sampler,
-            pruner=pruner,
-            seed=options.seed,
-            display=display,
-            timeout_s=options.timeout,
-        )
-    except KeyboardInterrupt:
-        print("stopped; the same command continues the study", file=sys.stderr)
-        return 130
-    _summarise(outcome, opened.name, place, options.artifacts)
-    return 0 if outcome.is_finished else 1
+    return _Job(options, opened, trainer, sampler, pruner, n_expected)
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="python -m search.run",
-        description="Search a space of networks; the same command again continues the study.",
-        epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    add = parser.add_argument
-    add("space", type=Path, metavar="SPACE.py", help="a Python file, and run as such")
-    add(
-        "--trials",
-        type=whole(at_least=1),
-        default=DEFAULT_TRIALS,
-        metavar="N",
-        help=f"the study's total, however many runs it takes (default: {DEFAULT_TRIALS})",
-    )
-    add("--study", metavar="NAME", help="default: the space file's name")
-    add(
-        "--data",
-        metavar="DIR|digits",
-        help="default: $MAME_DATA, then data/mame, then the embedded digits",
-    )
-    add("--image-size", type=int, metavar="PX", help="default: 256; 32 for the digits")
-    add("--epochs", type=whole(at_least=1), metavar="E", help="default: the space's")
-    add("--storage", default=DEFAULT_STORAGE, metavar="PATH|URL", help="default: %(default)s")
-    add(
-        "--artifacts",
-        type=Path,
-        default=DEFAULT_ARTIFACTS,
-        metavar="DIR",
-        help="made for files of trials, of which there are none yet (default: %(default)s)",
-    )
-    add(
-        "--sampler",
-        choices=SAMPLERS,
-        help=f"default: tpe; grid for a space of at most {DEFAULT_TRIALS} points",
-    )
-    add("--pruner", choices=PRUNERS, default=PRUNERS[0], help="default: %(default)s")
-    add("--device", default="auto", help="auto, cpu, cuda or cuda:1 (default: auto)")
-    add("--seed", type=whole(at_least=0), default=0, metavar="S", help="default: 0")
-    add("--timeout", type=seconds, metavar="SECONDS", help="stop at an epoch's end")
-    add("--quiet", action="store_true", help="print the outcome only")
-    return parser
-
-
-def _trainer(space: Space, options: argparse.Namespace) -> ImageTrainer:
-    device = choose_device(options.device)
+def _trainer(
+    space: Space, options: argparse.Namespace, device: torch.device, precision: torch.dtype
+) -> ImageTrainer:
     dataset = load_dataset(
         find_source(options.data), options.image_size, progress=not options.quiet
     )
@@ -141,7 +135,54 @@ def _trainer(space: Space, options: argparse.Namespace) -> ImageTrainer:
         epochs=options.epochs or space.epochs,
         data_seed=options.seed,
         device=device,
+        precision=precision,
     )
+
+
+def _commands(
+    given: Sequence[str], workers: Sequence[Share], timeout_s: float | None
+) -> list[Command]:
+    """Return this command again, once for each worker with its share."""
+    until = math.inf if timeout_s is None else time.time() + timeout_s
+    this = [sys.executable, "-m", "search.run"]
+    return [
+        Command(
+            # In front: what was given may end in arguments after `--`.
+            [*this, "--as-worker", share.device, str(share.n_threads), str(until), *given],
+            share.n_threads,
+        )
+        for share in workers
+    ]
+
+
+def _work(options: argparse.Namespace) -> int:
+    """Search as one of several workers, and tell the process that started them."""
+    name, n_threads, until = options.as_worker
+    stop_with_parent()
+    torch.set_num_threads(int(n_threads))
+    device = torch.device(name)
+    if device.type == "cuda":
+        torch.cuda.set_device(device)
+    options.quiet = True
+    events = EventDisplay(sys.stdout)
+    try:
+        job = _prepare(options, device, choose_precision(options.precision, device))
+        events.came_to(job.run(events, float(until) - time.time()))
+    except UserError as error:
+        events.refused(str(error))
+        return 2
+    return 0
+
+
+def _cohort_size(given: int | str | None, device: torch.device) -> int | None:
+    """Return how many trials train together, None for as many as train fastest.
+
+    Without the option one at a time on a CPU, which a measured number would make unrepeatable
+    for a small gain; as many as train fastest on a GPU, where a step is mostly waiting.
+    """
+    if isinstance(given, int):
+        return given
+    return 1 if given is None and device.type == "cpu" else None
 
 
 def _fitting_sampler(space: Space) -> str:
@@ -167,34 +208,6 @@ def _values(parameter: Parameter) -> Sequence[Value]:
     if isinstance(parameter, Choice) or (n_values is not None and n_values <= MAX_VALUES):
         return parameter.grid() or ()
     return parameter.low, parameter.high
-
-
-def _summarise(outcome: Outcome, study: str, place: Place, artifacts: Path) -> None:
-    """Print the best trial, its parameters and what to do next, ready to paste."""
-    console = Console(highlight=False, markup=False, soft_wrap=True)
-    standing, best = outcome.standing, outcome.best
-    console.print()
-    console.print(outcome.message)
-    console.print(
-        f"{standing.n_complete} complete, {standing.n_pruned} pruned, {standing.n_failed} failed"
-    )
-    if best is None:
-        return
-    console.print(
-        f"best: trial {best.number}, validation accuracy {percent(best.value)} %",
-        style="bold green",
-    )
-    table = Table(box=None, pad_edge=False, padding=(0, 2), show_header=False)
-    for name, value in best.params.items():
-        table.add_row(name, f"{value:.4g}" if isinstance(value, float) else str(value))
-    console.print(table)
-    console.print("\nnext:")
-    for command in (
-        shlex.join(["optuna-dashboard", place.given, "--artifact-dir", str(artifacts)]),
-        shlex.join(["python", "-m", "search.export", study]) + place.option,
-        train_command(default_path(place, study)),
-    ):
-        console.print(f"  {command}")
 
 
 if __name__ == "__main__":

@@ -9,10 +9,10 @@ After Li et al. 2020 (arXiv 1810.05934), who rank in the same asynchronous way.
 """
 
 import math
-from collections.abc import Collection, Sequence
+from collections.abc import Mapping, Sequence
 
 from optuna.study import Study
-from optuna.trial import FrozenTrial, TrialState
+from optuna.trial import TrialState
 
 from search.trials import best_until
 
@@ -45,19 +45,20 @@ class RungPruner:
     def __init__(self, epochs: int) -> None:
         self._rungs = rungs(epochs)
 
-    def doomed(self, study: Study, numbers: Collection[int]) -> set[int]:
-        """Return which of these running trials are to end; all have reported their epoch."""
+    def doomed(self, study: Study, epochs: Mapping[int, int]) -> set[int]:
+        """Return which trials are to end, of these that have each just reported an epoch."""
+        judged = {number: epoch for number, epoch in epochs.items() if epoch in self._rungs}
+        if not judged:
+            return set()  # without a look at the storage: most epochs are no rung
         trials = [trial for trial in study.get_trials(deepcopy=False) if trial.state in _STATES]
-        return {
-            trial.number
-            for trial in trials
-            if trial.number in numbers and self._is_doomed(trial, trials)
-        }
-
-    def _is_doomed(self, trial: FrozenTrial, trials: Sequence[FrozenTrial]) -> bool:
-        epoch = trial.last_step
-        if epoch is None or epoch not in self._rungs:
-            return False
-        reached = {other.number: best_until(other, epoch) for other in trials}
-        values = {number: value for number, value in reached.items() if value is not None}
-        return not is_kept(values[trial.number], list(values.values()))
+        doomed: set[int] = set()
+        for rung in set(judged.values()):
+            best = ((trial.number, best_until(trial, rung)) for trial in trials)
+            reached = {number: value for number, value in best if value is not None}
+            values = list(reached.values())
+            doomed |= {
+                number
+                for number, epoch in judged.items()
+                if epoch == rung and number in reached and not is_kept(reached[number], values)
+            }
+        return doomed

@@ -73,7 +73,9 @@ def _qmc(space: Space, seed: int) -> Recipe:
             warn_independent_sampling=False,
         )
 
-    return Recipe(_quiet(make), n_draws=500, joint=_joint(space, is_conditional_too=True))
+    names = _joint(space, is_conditional_too=True)
+    # A point of the sequence is a whole one; part of it may be replaced.
+    return Recipe(_quiet(make), n_draws=500, joint=names, draws_known=True)
 
 
 def _cmaes(space: Space, seed: int) -> Recipe:
@@ -92,7 +94,8 @@ def _cmaes(space: Space, seed: int) -> Recipe:
         )
 
     names = _joint(space, is_categorical_too=False)
-    return Recipe(_quiet(make), n_draws=100, joint=names)
+    # Its generations are of one space; of a part of it they would be lost.
+    return Recipe(_quiet(make), n_draws=100, joint=names, draws_known=True)
 
 
 def _gp(space: Space, seed: int) -> Recipe:

@@ -65,9 +65,19 @@ class Cohort(Protocol):
     def drop(self, keys: Collection[int]) -> None:
         """Remove members; those that stay are trained on as if the others had never been."""
 
+    def admit(self, members: Sequence[Member]) -> None:
+        """Take in members of the same fusion key between two epochs.
+
+        Each starts with its own first epoch, schedule and early stopping.
+        """
+
 
 class Trainer(Protocol):
-    """Anything that trains trials."""
+    """Anything that trains trials.
+
+    `open` and a cohort's `admit` and `train_epoch` raise `MemoryError`, saying how much was needed
+    and how much there is, where members do not fit; the engine then tries fewer.
+    """
 
     @property
     def metric(self) -> str:
@@ -97,6 +107,21 @@ class Trainer(Protocol):
 
     def fusion_key(self, params: Mapping[str, Value]) -> str:
         """Return what must be equal for two members to train together, as a digest."""
+
+    def shared(self, params: Mapping[str, Value]) -> frozenset[str]:
+        """Return the names among these on which the fusion key depends.
+
+        Parameters that are equal under these names, drawn and fixed ones, share the key.
+        """
+
+    def cohort_size(self, params: Mapping[str, Value], wanted: int | None) -> int:
+        """Return how many members like this are to train together, at least 1.
+
+        Args:
+            params: of one of them.
+            wanted: as many if they fit into memory, else half as many, and so on; None: as many
+                as train fastest together.
+        """
 
     def open(self, members: Sequence[Member]) -> Cohort:
         """Start a cohort of members that share a fusion key."""

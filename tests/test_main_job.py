@@ -16,6 +16,7 @@ from PIL import Image
 
 from mame_cnn import train
 from search import export, run
+from search.shares import n_usable_cores
 
 ROOT = Path(__file__).parents[1]
 
@@ -187,6 +188,22 @@ def command(module: str, *arguments: str) -> int:
     return done.returncode
 
 
+@pytest.mark.slow
+@pytest.mark.usefixtures("home")
+@pytest.mark.skipif(n_usable_cores() < 2, reason="needs a core for each worker")
+def test_two_workers_share_a_study_and_its_outcome_is_printed_once(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    options = ("--device", "cpu", "--workers", "2", "--trials", "5")
+    assert command("search.run", *options, "--", "toy.py") == 0
+    assert len(load().get_trials()) == 5
+    printed, complaints = capsys.readouterr()
+    assert "2 workers" in printed
+    for line in ("embedded digits", "study toy: has 5 trials\n", "best: trial", "next:"):
+        assert printed.count(line) == 1
+    assert complaints == ""
+
+
 @pytest.mark.usefixtures("home")
 @pytest.mark.parametrize(
     ("module", "arguments", "expected"),
@@ -203,6 +220,8 @@ def command(module: str, *arguments: str) -> int:
         ("search.run", ["toy.py", "--data", "no/such/folder"], "no/such/folder"),
         ("search.run", ["toy.py", "--image-size", "2"], "image size 2"),
         ("search.run", ["toy.py", "--device", "tpu"], "--device tpu"),
+        ("search.run", ["toy.py", "--device", "cuda:99"], "--device cuda:99"),
+        ("search.run", ["toy.py", "--device", "cpu", "--workers", "4096"], "--workers 4096"),
         ("search.run", ["toy.py", "--sampler", "grid"], "lr"),
         ("search.export", ["toy"], "studies/journal.log"),
         ("mame_cnn.train", ["none.toml"], "none.toml"),

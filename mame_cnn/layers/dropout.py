@@ -22,6 +22,10 @@ class CohortDropout(nn.Module):
         """Keep only the members in these slots."""
         self.drop_rates = tuple(self.drop_rates[slot] for slot in slots)
 
+    def admit(self, newcomers: "CohortDropout") -> None:
+        """Add the members of another layer after those there are."""
+        self.drop_rates += newcomers.drop_rates
+
     def forward(self, outputs: Tensor) -> Tensor:
         """Return the outputs, in training with some of them dropped."""
         if not self.training or not any(self.drop_rates):
@@ -31,28 +35,26 @@ class CohortDropout(nn.Module):
                 f"dropout of {len(self.drop_rates)} members needs as many generators, "
                 f"got {len(self.generators)}"
             )
-        n_members = len(self.drop_rates)
-        is_map = outputs.ndim == 4
-        members: Tensor = (  # [T, N, C, H, W] or [T, N, F]
-            outputs.unflatten(1, (n_members, -1)).transpose(0, 1) if is_map else outputs
-        )
-        scales = torch.stack(
-            [
-                self._scale(member, rate, generator)
-                for member, rate, generator in zip(
-                    members, self.drop_rates, self.generators, strict=True
-                )
-            ]
-        )
-        dropped = members * scales
-        return dropped.transpose(0, 1).flatten(1, 2) if is_map else dropped
+        scales = torch.empty_like(outputs)  # of their layout too: both are read side by side
+        members = self._members(scales)
+        for scale, rate, generator in zip(members, self.drop_rates, self.generators, strict=True):
+            _fill(scale, rate, generator)
+        return outputs * scales
 
-    @staticmethod
-    def _scale(member: Tensor, drop_rate: float, generator: torch.Generator) -> Tensor:
-        """Return 0 where an output is dropped and 1 / (1 - rate) elsewhere."""
-        if not drop_rate:
-            return torch.ones_like(member)
-        # Float32 whatever the network's type, so that float64 drops the same. Drawn where the
-        # outputs are: a GPU drops other outputs than a CPU does.
-        drawn = torch.rand(member.shape, generator=generator, device=member.device)
-        return (drawn >= drop_rate).to(member.dtype).div_(1 - drop_rate)
+    def _members(self, outputs: Tensor) -> Tensor:
+        """Return a view of outputs that has the members first."""
+        if outputs.ndim == 3:
+            return outputs
+        members: Tensor = outputs.unflatten(1, (len(self.drop_rates), -1))
+        return members.transpose(0, 1)
+
+
+def _fill(scale: Tensor, drop_rate: float, generator: torch.Generator) -> None:
+    """Write 0 where an output is dropped and 1 / (1 - rate) elsewhere."""
+    if not drop_rate:
+        scale.fill_(1)
+        return
+    # Float32 whatever the network's type, so that float64 drops the same. Drawn where the
+    # outputs are: a GPU drops other outputs than a CPU does.
+    drawn = torch.rand(scale.shape, generator=generator, device=scale.device)
+    scale.copy_(drawn.ge_(drop_rate).to(scale.dtype).div_(1 - drop_rate))

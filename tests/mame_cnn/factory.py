@@ -31,6 +31,7 @@ def make_data(
     channels: int = 3,
     image_size: int = 8,
     dtype: torch.dtype = torch.float64,
+    precision: torch.dtype | None = None,
 ) -> DeviceData:
     """Return random images whose brightness tells their class."""
     random = np.random.default_rng(0)
@@ -54,4 +55,5 @@ def make_data(
         scale=torch.full((channels, 1, 1), 1 / 64, **constant),
         offset=torch.full((channels, 1, 1), 1.5, **constant),
         class_weights=(n_train / (counts * n_classes)).to(dtype),
+        precision=precision or dtype,
     )

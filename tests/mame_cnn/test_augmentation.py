@@ -5,10 +5,11 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor
+from torch.nn import functional
 from torchvision.transforms import InterpolationMode
 from torchvision.transforms import functional as transforms
 
-from mame_cnn.augmentation import DRAWS, augment, draw
+from mame_cnn.augmentation import DRAWS, _grid, augment, draw
 from mame_cnn.seeds import generator
 from tests.mame_cnn.factory import make_config
 
@@ -109,19 +110,14 @@ def test_crops_are_windows_of_the_padded_image(images: Tensor) -> None:
         assert torch.equal(cropped[image], window)
 
 
-@pytest.mark.parametrize(
-    "params", [{"flip_horizontal": 1.0}, {"rotation_degrees": 9.0}, {"crop_pad_px": 1}]
-)
-def test_images_keep_the_layout_that_convolutions_prefer(
-    images: Tensor, params: dict[str, Any]
-) -> None:
-    images = images.contiguous(memory_format=torch.channels_last)
-    changed = augment(images, draw(4, generator("a")).double(), make_config(**params).augmentation)
-    assert changed.is_contiguous(memory_format=torch.channels_last)
-
-
 def test_draws_depend_on_the_generator_alone() -> None:
     first, second = draw(5, generator("a")), draw(5, generator("a"))
     assert torch.equal(first, second)
     assert not torch.equal(first, draw(5, generator("b")))
     assert first.shape == (5, len(DRAWS))
+
+
+def test_the_grid_is_that_of_torch() -> None:
+    affine = torch.randn(3, 2, 3, dtype=torch.float64, generator=generator("affine"))
+    expected = functional.affine_grid(affine, [3, 1, 5, 7], align_corners=False)
+    torch.testing.assert_close(_grid(affine, 5, 7), expected, rtol=0, atol=1e-12)

@@ -173,11 +173,12 @@ def test_logits_equal_those_of_plain_modules(shape: Shape) -> None:
 def test_five_updates_equal_those_of_plain_modules(shape: Shape, optimizer: str) -> None:
     cohort = Cohort(members(shape, optimizer), [0, 1, 2], DATA)
     plains = [plain_member(cohort, slot) for slot in range(3)]
-    batches = list(itertools.islice(cohort._batches(0), N_STEPS))
+    epoch = cohort.prepare_epoch()
+    batches = [batch for _, batch in itertools.islice(epoch.steps, N_STEPS)]
     assert len(batches) == N_STEPS
 
     cohort.network.train()
-    lr = torch.tensor(cohort._learning_rates(1), dtype=torch.float64).T  # [T, 1]
+    lr = torch.tensor([[c.training.optimizer.lr] for c in cohort.configs], dtype=torch.float64)
     streams = [generator(config.seed, "dropout", 0) for config in cohort.configs]
     cohort.network.set_dropout_generators(streams)
     for images, labels in batches:

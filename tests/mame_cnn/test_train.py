@@ -26,11 +26,13 @@ from mame_cnn.data.load import load_dataset
 from mame_cnn.device_data import DeviceSplit, to_device
 from mame_cnn.final_training import train_to_the_end
 from mame_cnn.parameters import config_from_params
+from mame_cnn.precision import choose_precision
 from mame_cnn.progress import EpochResult
 from mame_cnn.run_folder import numbered, place_run, unfinished_run
 from mame_cnn.train import main
 from mame_cnn.vocabulary import Value
 
+CPU = torch.device("cpu")
 SMALL: dict[str, Value] = {
     "depth": 2,
     "width": 4,
@@ -72,7 +74,7 @@ def test_the_weights_are_those_of_the_best_epoch(run: Path) -> None:
     metrics = pd.read_csv(run / "metrics.csv")
     assert list(metrics["epoch"]) == [1, 2, 3, 4]
     config, _ = read_config(run / "config.toml")
-    data = to_device(load_dataset("digits"), torch.device("cpu"))
+    data = to_device(load_dataset("digits"), CPU, precision=choose_precision("auto", CPU))
     cohort = Cohort([config], [0], data)
     cohort.network.load_member_state(0, load_file(run / "weights.safetensors"))
     predicted = cohort.logits(data.val)[0].argmax(-1)
@@ -197,7 +199,7 @@ def test_the_best_epoch_is_never_one_that_diverged(monkeypatch: pytest.MonkeyPat
 
     monkeypatch.setattr(Cohort, "train_epoch", diverging)
     # A network of NaN answers class 0, which is all of this validation split.
-    data = to_device(load_dataset("digits"), torch.device("cpu"))
+    data = to_device(load_dataset("digits"), CPU, precision=choose_precision("auto", CPU))
     is_zero = data.val.labels == 0
     data = replace(data, val=DeviceSplit(data.val.images[is_zero], data.val.labels[is_zero]))
     config = config_from_params(

@@ -4,6 +4,8 @@ import numpy as np
 import pytest
 import torch
 
+from mame_cnn import room
+from mame_cnn.config import Config
 from mame_cnn.data.load import load_dataset
 from mame_cnn.device_data import to_device
 from mame_cnn.trainer import ImageTrainer
@@ -46,9 +48,9 @@ def test_the_value_is_the_share_of_validation_images_classified_right(
     trainer: ImageTrainer,
 ) -> None:
     dataset = load_dataset("digits")
-    cohort = trainer.open([TestMember(0, SMALL)])
-    [record] = cohort.train_epoch()
-    predicted = cohort.logits(cohort.data.val)[0].argmax(-1).numpy()
+    opened = trainer.open([TestMember(0, SMALL)])
+    [record] = opened.train_epoch()
+    predicted = opened.cohort.logits(opened.cohort.data.val)[0].argmax(-1).numpy()
     assert record.value == np.mean(predicted == dataset.val.labels)
 
 
@@ -88,6 +90,73 @@ def test_another_members_failure_leaves_a_member_alone(trainer: ImageTrainer) ->
     assert beside_a_failure.value == pytest.approx(alone.value, abs=0.02)  # float32 drifts
 
 
+def test_newcomers_count_their_own_epochs(trainer: ImageTrainer) -> None:
+    cohort = trainer.open([TestMember(0, SMALL)])
+    cohort.train_epoch()
+    cohort.admit([TestMember(3, {**SMALL, "lr": 0.01}, 4)])
+    old, new = cohort.train_epoch()
+    assert (old.key, old.epoch, old.is_finished) == (0, 2, True)
+    assert (new.key, new.epoch, new.is_finished) == (3, 1, False)
+    cohort.drop([0])
+    [last] = cohort.train_epoch()
+    assert (last.key, last.epoch, last.is_finished) == (3, 2, True)
+
+
+def test_members_equal_in_the_shared_names_share_the_fusion_key(trainer: ImageTrainer) -> None:
+    other = {**SMALL, "lr": 0.1, "drop_rate": 0.3, "schedule": "cosine", "rotation_degrees": 9.0}
+    shared = trainer.shared(other)
+    assert shared == {*SMALL}
+    assert trainer.fusion_key(other) == trainer.fusion_key(SMALL)
+
+
+def test_what_does_not_fit_is_refused_with_what_it_needs(
+    trainer: ImageTrainer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cohort = trainer.open([TestMember(0, SMALL)])
+    monkeypatch.setattr(room, "usable_bytes", lambda device: 2**10)
+    with pytest.raises(MemoryError, match=r"^one network needs .* GiB for a step, .* are free$"):
+        trainer.open([TestMember(1, SMALL)])
+    with pytest.raises(MemoryError, match=r"^2 networks need"):
+        cohort.admit([TestMember(1, SMALL)])
+    assert [record.key for record in cohort.train_epoch()] == [0]
+    assert trainer.cohort_size(SMALL, 8) == 1
+
+
+def test_an_allocation_that_fails_in_an_epoch_is_a_memory_error(
+    trainer: ImageTrainer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cohort = trainer.open([TestMember(0, SMALL)])
+
+    def too_large() -> None:
+        raise torch.OutOfMemoryError("tried to allocate 2.00 GiB")
+
+    monkeypatch.setattr(cohort.cohort, "train_epoch", too_large)
+    with pytest.raises(MemoryError, match="one network needs"):
+        cohort.train_epoch()
+
+
+def test_a_wanted_cohort_size_is_kept_where_it_fits(trainer: ImageTrainer) -> None:
+    assert trainer.cohort_size(SMALL, 5) == 5
+
+
+def test_the_fastest_size_is_measured_once_for_a_fusion_key(
+    trainer: ImageTrainer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    measured: list[int] = []
+
+    def fastest(config: Config, data: object, *, most: int) -> int:
+        measured.append(config.training.batch_size)
+        return 4
+
+    monkeypatch.setattr("mame_cnn.trainer.fastest_size", fastest)
+    sizes = [
+        trainer.cohort_size({**SMALL, "batch_size": batch_size, "lr": lr}, None)
+        for batch_size, lr in [(16, 0.1), (16, 0.2), (17, 0.1), (16, 0.3)]
+    ]
+    assert sizes == [4, 4, 4, 4]
+    assert measured == [16, 17]
+
+
 def test_data_on_the_device_are_standardised_by_the_training_images() -> None:
     data = to_device(load_dataset("digits"), torch.device("cpu"), torch.float64)
     images = data.normalise(data.train.images)
@@ -105,7 +174,7 @@ def test_a_gpu_starts_from_the_same_network_and_comes_to_a_similar_accuracy() ->
         device = torch.device(name)
         trainer = ImageTrainer(dataset, epochs=3, data_seed=0, device=device)
         cohort = trainer.open([TestMember(0, {**SMALL, "drop_rate": 0.1})])
-        start = {n: t.cpu() for n, t in cohort.network.member_state(0).items()}
+        start = {n: t.cpu() for n, t in cohort.cohort.network.member_state(0).items()}
         results.append((start, [cohort.train_epoch()[0] for _ in range(3)][-1].value))
     (cpu_start, cpu_value), (gpu_start, gpu_value) = results
     torch.testing.assert_close(cpu_start, gpu_start, rtol=0, atol=0)

@@ -79,8 +79,20 @@ class FakeTrainer:
     curve: Callable[[Mapping[str, Value], int], float] = lambda params, epoch: (
         height(params) * (1 - 0.5**epoch)
     )
+    shared_names: frozenset[str] = frozenset({"depth"})
+    """What the fusion key depends on."""
+    fitting: int = 1000
+    """Members that fit into memory at once."""
+    fastest: int = 2
+    """Members that train fastest together."""
     members: list[Member] = field(default_factory=list)
-    """All that were ever opened, in order."""
+    """All that were ever opened or admitted, in order."""
+    asked: list[int | None] = field(default_factory=list)
+    """What `cohort_size` was asked for."""
+    cohorts: list[list[int]] = field(default_factory=list)
+    """The keys of each cohort that was opened, those admitted later included."""
+    trained: list[list[int]] = field(default_factory=list)
+    """The keys of each epoch of a cohort."""
 
     @property
     def objective(self) -> Mapping[str, Any]:
@@ -89,34 +101,59 @@ class FakeTrainer:
     def config(self, member: Member) -> dict[str, Any]:
         return {"network": dict(member.params), "training": {"seed": member.seed}}
 
+    def shared(self, params: Mapping[str, Value]) -> frozenset[str]:
+        return self.shared_names & params.keys()
+
     def fusion_key(self, params: Mapping[str, Value]) -> str:
-        return str(params.get("depth"))
+        return str({name: params[name] for name in sorted(self.shared(params))})
+
+    def cohort_size(self, params: Mapping[str, Value], wanted: int | None) -> int:
+        self.asked.append(wanted)
+        size = wanted or self.fastest
+        while size > self.fitting:
+            size //= 2
+        return max(1, size)
 
     def open(self, members: Sequence[Member]) -> "FakeCohort":
-        self.members.extend(members)
-        return FakeCohort(self, list(members))
+        cohort = FakeCohort(self)
+        self.cohorts.append([])
+        cohort.admit(members)
+        return cohort
 
 
 @dataclass
 class FakeCohort:
     trainer: FakeTrainer
-    members: list[Member]
-    epoch: int = 0
+    members: list[Member] = field(default_factory=list)
+    epochs: dict[int, int] = field(default_factory=dict)
+    """Epochs completed, by key."""
 
     def train_epoch(self) -> Sequence[FakeRecord]:
-        self.epoch += 1
+        self.trainer.trained.append([member.key for member in self.members])
         return [self._record(member) for member in self.members]
 
     def drop(self, keys: Collection[int]) -> None:
         self.members = [member for member in self.members if member.key not in keys]
 
+    def admit(self, members: Sequence[Member]) -> None:
+        self.members += members
+        n_keys = len({self.trainer.fusion_key(member.params) for member in self.members})
+        assert n_keys == 1, "members of a cohort share a fusion key"
+        if (n := len(self.members)) > self.trainer.fitting:
+            raise MemoryError(f"{n} GiB are needed, {self.trainer.fitting} are there")
+        self.trainer.members += members
+        self.trainer.cohorts[-1] += [member.key for member in members]
+        self.epochs |= {member.key: 0 for member in members}
+
     def _record(self, member: Member) -> FakeRecord:
-        failure = self.trainer.before_epoch(member, self.epoch)
+        self.epochs[member.key] += 1
+        epoch = self.epochs[member.key]
+        failure = self.trainer.before_epoch(member, epoch)
         return FakeRecord(
             key=member.key,
-            epoch=self.epoch,
-            value=math.nan if failure else self.trainer.curve(member.params, self.epoch),
+            epoch=epoch,
+            value=math.nan if failure else self.trainer.curve(member.params, epoch),
             metrics={"train_accuracy": 0.5},
-            is_finished=self.epoch == self.trainer.epochs,
+            is_finished=epoch == self.trainer.epochs,
             failure=failure,
         )

@@ -7,7 +7,7 @@ from optuna.trial import FrozenTrial
 from search.display import Display, QuietDisplay
 from search.engine import search
 from search.outcome import Outcome
-from search.pruners import make_pruner
+from search.pruners import Pruner, make_pruner
 from search.samplers import make_sampler
 from search.space import Space
 from search.storage import open_storage
@@ -30,10 +30,11 @@ def searched(
     trainer: FakeTrainer | None = None,
     name: str = "small",
     sampler: str = "random",
-    pruner: str = "none",
+    pruner: str | Pruner = "none",
     seed: int = 0,
     display: Display | None = None,
     timeout_s: float | None = None,
+    cohort: int | None = 1,
 ) -> Outcome:
     """Run a search as a process of its own would: everything is opened anew."""
     trainer = trainer or FakeTrainer()
@@ -43,10 +44,11 @@ def searched(
         trainer,
         total=total,
         sampler=drawing,
-        pruner=make_pruner(pruner, trainer.epochs),
+        pruner=make_pruner(pruner, trainer.epochs) if isinstance(pruner, str) else pruner,
         seed=seed,
         display=display or QuietDisplay(),
         timeout_s=timeout_s,
+        cohort=cohort,
     )
 
 

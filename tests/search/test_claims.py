@@ -118,6 +118,18 @@ def test_closing_lost_trials_is_said_in_one_line(tmp_path: Path) -> None:
     assert "trial 0, 1" in said[0]
 
 
+def test_a_process_with_many_trials_is_looked_for_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened = opened_in(tmp_path)
+    for _ in range(4):
+        _claim(opened)
+    looked_for: list[object] = []
+    monkeypatch.setattr("search.owner.is_dead", looked_for.append)
+    close_lost(opened, lambda line: None)
+    assert looked_for == [this_process()]
+
+
 def test_only_failures_of_its_own_making_count(tmp_path: Path) -> None:
     opened = opened_in(tmp_path)
     opened.study.tell(_claim(opened).trial, state=TrialState.FAIL)

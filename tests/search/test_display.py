@@ -76,17 +76,65 @@ def test_a_terminal_shows_the_study_its_last_trials_and_the_best() -> None:
 
 @pytest.mark.parametrize("width", [20, 40, 200])
 def test_a_terminal_of_any_width_is_filled_and_not_overrun(width: int) -> None:
-    display = LiveDisplay(Progress("a-study-of-a-long-name", 50, 12), _terminal()[0])
+    display = LiveDisplay(Progress("a-study-of-a-long-name", 50, 12), _terminal(width)[0])
     display.opened(_standing(1, 1, 0.3))
     display.started(0)
     display.ended(0, "failed: RuntimeError: " + "long " * 40, _standing(2))
     display.closed()
+    lines = _rendered(display, width)
+    assert len(lines) == 5  # header, summary, the table's head and line, one trial
+    assert all(len(line) <= width for line in lines)
+
+
+def _rendered(display: LiveDisplay, width: int) -> list[str]:
     plain = Console(file=io.StringIO(), width=width, color_system=None)
     with plain.capture() as captured:
         plain.print(display._render())
-    lines = captured.get().splitlines()
-    assert len(lines) == 5  # header, summary, the table's head and line, one trial
-    assert all(len(line) <= width for line in lines)
+    return captured.get().splitlines()
+
+
+@pytest.mark.parametrize("width", [60, 80, 120])
+def test_trials_that_train_at_the_same_time_have_rows_and_a_speed_together(width: int) -> None:
+    display = LiveDisplay(Progress("small", 50, 12), _terminal(width)[0])
+    display.opened(_standing(0))
+    display.started(0)
+    display.trained(FakeRecord(0, 1, 0.2, images_per_s=700.0))
+    display.started(1)
+    display.trained(FakeRecord(1, 4, 0.4, images_per_s=400.0))
+    display.trained(FakeRecord(0, 2, 0.3, images_per_s=800.0))
+    _, summary, together, _, _, *rows, below = _rendered(display, width)
+    display.closed()
+    assert below.strip() == ""
+    assert summary.split() == ["best", "-", "0", "complete,", "0", "pruned"]
+    assert together.strip() == "2 in training, 1,200 images/s together"
+    assert [row.split() for row in rows] == [
+        ["0", "2/12", "30.0", "30.0", "800", "training"],
+        ["1", "4/12", "40.0", "40.0", "400", "training"],
+    ]
+
+
+def test_no_trial_in_training_leaves_the_table_for_one_that_has_ended() -> None:
+    progress = Progress("small", 50, 12)
+    for number in range(20):
+        progress.started(number)
+        if number >= 10:
+            progress.ended(number, "pruned", _standing(0, number))
+    assert [row.number for row in progress.rows(12)] == [*range(10), 19]
+    assert [row.number for row in progress.rows(4)] == [6, 7, 8, 9]
+    progress.trained(FakeRecord(0, 7, 0.5))
+    assert progress.row(0).epoch == 7
+
+
+def test_what_is_shown_between_drawings_is_shown_in_the_end() -> None:
+    console, stream = _terminal()
+    display = LiveDisplay(Progress("small", 50, 12), console)
+    display.opened(_standing(0))
+    display.started(0)
+    for epoch in range(1, 13):
+        display.trained(FakeRecord(0, epoch, 0.5))
+    display.closed()
+    assert "12/12" in stream.getvalue()
+    assert stream.getvalue().count("trial   epoch") < 12
 
 
 def test_what_is_said_on_a_terminal_is_no_markup() -> None:

@@ -2,9 +2,14 @@ from collections.abc import Mapping
 
 import optuna
 import pytest
+from optuna.distributions import BaseDistribution
+from optuna.samplers import RandomSampler
+from optuna.study import Study
+from optuna.trial import FrozenTrial
 
 from commands.errors import UserError
 from search.distributions import suggest
+from search.drawing import FeasibleSampler, Recipe
 from search.parameters import Value
 from search.samplers import make_sampler
 from search.space import Choice, Float, Int, Question, Space, When
@@ -57,6 +62,48 @@ def test_what_was_enqueued_decides_which_children_exist_and_what_is_feasible() -
         study.enqueue_trial({"depth": 2})
         params = _drawn(study, TREE)
         assert params == {"depth": 2, "pool": "max", "single": 0.5}
+
+
+def test_shared_values_are_kept_and_decide_which_parameters_exist() -> None:
+    sampler = make_sampler("random", SPACE, lambda params: None, seed=0)
+    study = optuna.create_study(sampler=sampler.sharing({"depth": 2, "pool": "max"}))
+    drawn = [_drawn(study, SPACE) for _ in range(5)]
+    assert all((params["depth"], params["pool"]) == (2, "max") for params in drawn)
+    assert all("l2_2" in params and "l2_3" not in params for params in drawn)
+    assert len({params["lr"] for params in drawn}) == 5
+
+
+def test_what_was_enqueued_goes_before_shared_values() -> None:
+    judged: list[Mapping[str, Value]] = []
+    sampler = make_sampler("random", SPACE, lambda params: judged.append(params), seed=0)
+    study = optuna.create_study(sampler=sampler.sharing({"depth": 2, "pool": "max"}))
+    study.enqueue_trial({"depth": 3})
+    params = _drawn(study, SPACE)
+    assert (params["depth"], params["pool"]) == (3, "max")
+    assert judged == [{**params, "batch_size": 32}]
+
+
+def test_sharing_values_leaves_the_sampler_itself_as_it_is() -> None:
+    sampler = make_sampler("random", SPACE, lambda params: None, seed=0)
+    sampler.sharing({"depth": 2})
+    study = optuna.create_study(sampler=sampler)
+    assert {_drawn(study, SPACE)["depth"] for _ in range(20)} == {1, 2, 3}
+
+
+@pytest.mark.parametrize("draws_known", [False, True])
+def test_what_is_known_is_not_drawn_unless_the_base_sampler_needs_all(draws_known: bool) -> None:
+    class Recorder(RandomSampler):
+        def sample_relative(
+            self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
+        ) -> dict[str, object]:
+            asked.append(set(search_space))
+            return {}
+
+    asked: list[set[str]] = []
+    recipe = Recipe(Recorder, n_draws=1, joint=("depth", "lr"), draws_known=draws_known)
+    sampler = FeasibleSampler(recipe, SPACE, lambda params: None, seed=0)
+    _drawn(optuna.create_study(sampler=sampler.sharing({"depth": 2})), SPACE)
+    assert asked == [{"depth", "lr"} if draws_known else {"lr"}]
 
 
 def test_a_rare_feasible_combination_is_found() -> None:

@@ -7,9 +7,8 @@ import pytest
 from optuna.storages import RDBStorage
 from optuna.trial import TrialState
 
-from search.claims import Claim, claim
 from search.display import QuietDisplay
-from search.engine import _Loop, search
+from search.engine import search
 from search.pruners import NoPruner, make_pruner
 from search.samplers import make_sampler
 from search.seeds import member_seed
@@ -221,29 +220,3 @@ def test_the_best_trial_is_the_one_of_the_highest_value(tmp_path: Path) -> None:
     outcome = searched(tmp_path, 10)
     assert outcome.best is not None
     assert outcome.best.value == max(trial.value or 0 for trial in trials_in(tmp_path))
-
-
-def test_a_cohort_reports_as_one_is_judged_as_one_and_drops_the_worse_half(tmp_path: Path) -> None:
-    heights = dict(enumerate([0.3, 0.8, 0.2, 0.7, 0.1, 0.6]))
-    trainer = FakeTrainer()
-    sampler = make_sampler("random", SPACE, lambda params: None, 0)
-    loop = _Loop(
-        opened_in(tmp_path),
-        trainer,
-        6,
-        sampler,
-        make_pruner("rungs", 8),
-        0,
-        QuietDisplay(),
-        math.inf,
-    )
-    for _ in heights:
-        claimed = claim(loop.opened, sampler, 6, lambda line: None)
-        assert isinstance(claimed, Claim)
-        loop._start(claimed)
-    ranks = {run.member.params["lr"]: heights[number] for number, run in loop.running.items()}
-    trainer.curve = lambda params, epoch: ranks[params["lr"]]
-    loop._train()
-    trials = trials_in(tmp_path)
-    assert [len(trial.intermediate_values) for trial in trials] == [1, 8, 1, 8, 1, 8]
-    assert [trial.state.name for trial in trials] == ["PRUNED", "COMPLETE"] * 3

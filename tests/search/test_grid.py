@@ -1,9 +1,11 @@
 from dataclasses import replace
 from pathlib import Path
 
+import optuna
 import pytest
 
 from commands.errors import UserError
+from search.distributions import suggest
 from search.grid import GridSampler
 from search.trials import point
 from tests.search.fake_trainer import GRID, SPACE, FakeTrainer, deep_average_is_infeasible
@@ -61,6 +63,19 @@ def test_a_point_whose_trial_was_interrupted_comes_again(tmp_path: Path) -> None
         searched(tmp_path, 8, space=GRID, trainer=trainer, sampler="grid")
     searched(tmp_path, 8, space=GRID, trainer=FakeTrainer(epochs=2), sampler="grid")
     assert [trial.params["pool"] for trial in trials_in(tmp_path)].count("average") == 1 + 4
+
+
+def test_the_points_that_have_shared_values_come_in_order_and_end_on_their_own() -> None:
+    *_, last = GRID.grid()
+    sampler = GridSampler(replace(GRID, baselines=(last,)), lambda params: None)
+    shallow = sampler.sharing({"depth": 1})
+    study = optuna.create_study(sampler=shallow)
+    drawn = []
+    while not shallow.is_exhausted(study):
+        trial = study.ask()
+        drawn.append(GRID.draw(lambda row, trial=trial: suggest(trial, row)))  # type: ignore[misc]
+    assert drawn == [params for params in GRID.grid() if params["depth"] == 1]
+    assert not sampler.is_exhausted(study)
 
 
 def test_a_continuous_space_is_refused_with_the_names_of_what_is_continuous() -> None:

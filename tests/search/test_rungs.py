@@ -1,7 +1,7 @@
 import itertools
 import math
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import optuna
 import pytest
@@ -54,9 +54,9 @@ def test_the_order_in_which_a_cohort_is_asked_about_does_not_matter(
     }
     for order in itertools.permutations(values):
         study, trials = _cohort([[value] for value in order])
-        at_once = RungPruner(8).doomed(study, [trial.number for trial in trials])
+        at_once = RungPruner(8).doomed(study, {trial.number: 1 for trial in trials})
         asked = random.Random(0).sample(trials, len(trials))
-        alone = {t.number for t in asked if RungPruner(8).doomed(study, [t.number])}
+        alone = {t.number for t in asked if RungPruner(8).doomed(study, {t.number: 1})}
         assert at_once == alone
         assert {order[t.number] for t in trials if t.number not in at_once} == expected
 
@@ -67,7 +67,7 @@ def test_ending_the_doomed_one_by_one_changes_no_verdict() -> None:
         study, trials = _cohort([[value] for value in values])
         doomed = set()
         for number in order:
-            if RungPruner(8).doomed(study, [number]):
+            if RungPruner(8).doomed(study, {number: 1}):
                 doomed.add(number)
                 study.tell(trials[number], state=TrialState.PRUNED)
         assert doomed == {0, 1, 2}
@@ -77,26 +77,41 @@ def test_trials_that_reached_the_rung_compete_whatever_became_of_them() -> None:
     study, trials = _cohort([[0.5], [0.6], [0.7], [0.8], [0.9], [0.1]])
     study.tell(trials[0], state=TrialState.PRUNED)
     study.tell(trials[1], 0.6)
-    assert RungPruner(8).doomed(study, [5]) == {5}
+    assert RungPruner(8).doomed(study, {5: 1}) == {5}
     study.tell(trials[2], state=TrialState.FAIL)
     study.tell(trials[3], state=TrialState.FAIL)
-    assert RungPruner(8).doomed(study, [5]) == set()  # four are left: too few to judge by
+    assert RungPruner(8).doomed(study, {5: 1}) == set()  # four are left: too few to judge by
 
 
 def test_the_best_value_so_far_counts_and_not_the_last() -> None:
     fallen = [0.9, 0.1]
     study, _ = _cohort([[0.2, 0.3], [0.2, 0.4], [0.2, 0.5], [0.2, 0.6], fallen])
-    assert RungPruner(16).doomed(study, range(5)) == {0, 1}
+    assert RungPruner(16).doomed(study, dict.fromkeys(range(5), 2)) == {0, 1}
 
 
 def test_later_epochs_of_others_do_not_count_at_an_earlier_rung() -> None:
     study, _ = _cohort([[0.5, 0.9]] * 5)
     late = study.ask()
     late.report(0.6, step=1)
-    assert RungPruner(8).doomed(study, [late.number]) == set()
+    assert RungPruner(8).doomed(study, {late.number: 1}) == set()
+
+
+def test_members_of_one_cohort_are_judged_each_at_its_own_rung() -> None:
+    late_bloomer = [0.0, 0.0, 0.0, 0.9]
+    study, _ = _cohort([[0.1 * i] * 4 for i in range(1, 6)] + [late_bloomer])
+    low, high = study.ask(), study.ask()
+    low.report(0.05, step=1)
+    high.report(0.55, step=1)
+    epochs = {0: 4, 5: 4, low.number: 1, high.number: 1}
+    assert RungPruner(8).doomed(study, epochs) == {0, low.number}
 
 
 def test_nothing_is_pruned_between_rungs() -> None:
-    curves: Mapping[str, list[list[float]]] = {"three": [[0.1 * i] * 3 for i in range(6)]}
-    study, _ = _cohort(curves["three"])
-    assert RungPruner(8).doomed(study, range(6)) == set()
+    study, _ = _cohort([[0.1 * i] * 3 for i in range(6)])
+    assert RungPruner(8).doomed(study, dict.fromkeys(range(6), 3)) == set()
+
+
+def test_between_rungs_the_storage_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    study, _ = _cohort([[0.1] * 3])
+    monkeypatch.delattr(optuna.Study, "get_trials")
+    assert RungPruner(8).doomed(study, {0: 3}) == set()

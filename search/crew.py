@@ -1,0 +1,153 @@
+"""Crews: which trials train together, and which take the slots that others leave.
+
+A leader is drawn freely; then the parameters on which its fusion key depends are fixed, and the
+sampler draws the rest for its companions. Architectures drawn freely almost never coincide
+(256 draws with four widths a block gave 226 different networks), so cohorts must be asked for.
+What was drawn and does not fit after all - a known good trial, a coefficient that switches a
+shared parameter on - waits for its turn, which is before anything else is drawn.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from search.claims import Claim, Refusal, claim
+from search.interrupts import held
+from search.parameters import Value
+from search.running import Books, Running
+from search.samplers import Sampler
+from search.seeds import member_seed
+from search.study import OpenStudy
+from search.trainer import Member, Trainer
+from search.training_errors import blaming
+from search.trials import CONFIG, ENVIRONMENT, SEED
+
+_N_ROUNDS = 2
+"""Cohorts' worth of trials that an architecture gets from one leader: its first companions, and
+as many again in the slots they leave. The rung rule ends about half of them early."""
+
+
+@dataclass
+class Crew:
+    """The trials of one leader, which train as one cohort.
+
+    Where all trials of a space share one fusion key, slots are refilled without limit. Else an
+    architecture that one leader has drawn gets at most twice as many trials as train at once,
+    so that it does not eat the study; it may well be drawn again.
+    """
+
+    fusion_key: str
+    size: int
+    """The most that train at once."""
+    shared: Mapping[str, Value]
+    """What the leader has drawn and its companions must have too."""
+    limit: float
+    """Trials in all, beyond which none is drawn for it; those that wait are let in regardless."""
+    n_trials: int = 0
+    """Trials in all so far."""
+
+
+@dataclass
+class Crews:
+    """Claims trials and puts them together."""
+
+    opened: OpenStudy
+    trainer: Trainer
+    books: Books
+    sampler: Sampler
+    total: int
+    seed: int
+    cohort: int | None
+    """How many are to train together; None leaves it to the trainer."""
+    _sizes: dict[str, int] = field(default_factory=dict)
+    """By fusion key: the most that train at once, asked for or found out."""
+    _has_said_less: bool = False
+
+    def gather(self) -> Crew | Refusal:
+        """Return a crew, its trials ready to train, or why there is no further trial."""
+        leader = next(iter(self.books.waiting), None) or self._claim(self.sampler)
+        if not isinstance(leader, Running):
+            return leader
+        crew = self._led_by(leader)
+        self._let_in([leader], crew)
+        self.fill(crew)
+        return crew
+
+    def fill(self, crew: Crew) -> list[Running]:
+        """Let trials into a crew's free slots, first those that wait; return them."""
+        books, n_free = self.books, crew.size - len(self.books.training)
+        fitting = [run for run in books.waiting if run.fusion_key == crew.fusion_key]
+        joined = fitting[:n_free]
+        self._let_in(joined, crew)
+        while len(joined) < n_free and self._may_draw_for(crew):
+            claimed = self._claim(self.sampler.sharing(crew.shared))
+            if not isinstance(claimed, Running):
+                crew.limit = 0  # those that are there train on
+            elif claimed.fusion_key == crew.fusion_key:
+                self._let_in([claimed], crew)
+                joined.append(claimed)
+        return joined
+
+    def shrink(self, fusion_key: str, size: int) -> None:
+        """Have fewer train at once from now on where this is the fusion key."""
+        self._sizes[fusion_key] = size
+
+    def _may_draw_for(self, crew: Crew) -> bool:
+        # Once a whole cohort waits for its turn, nothing more is drawn ahead of it.
+        return crew.n_trials < crew.limit and len(self.books.waiting) < crew.size
+
+    def _let_in(self, runs: Sequence[Running], crew: Crew) -> None:
+        for run in runs:
+            run.is_training = True
+        crew.n_trials += len(runs)
+
+    def _led_by(self, leader: Running) -> Crew:
+        """Return a crew without members: its size, and what its members share."""
+        size = self._size(leader)
+        if size == 1:
+            return Crew(leader.fusion_key, size, shared={}, limit=1)
+        with blaming([leader]):
+            names = self.trainer.shared(leader.member.params)
+        shared = {
+            row.name: leader.drawn[row.name]
+            for row in self.opened.space.active(leader.drawn)
+            if row.name in names and row.n_values() != 1
+        }
+        return Crew(leader.fusion_key, size, shared, _N_ROUNDS * size if shared else math.inf)
+
+    def _size(self, leader: Running) -> int:
+        if self.cohort == 1 or leader.is_alone:
+            return 1
+        if leader.fusion_key not in self._sizes:
+            with blaming([leader]):
+                size = max(1, self.trainer.cohort_size(leader.member.params, self.cohort))
+            self._sizes[leader.fusion_key] = size
+            self._say_less(leader, size)
+        return self._sizes[leader.fusion_key]
+
+    def _say_less(self, leader: Running, size: int) -> None:
+        if self.cohort is not None and size < self.cohort and not self._has_said_less:
+            self._has_said_less = True
+            self.books.display.said(
+                f"--cohort {self.cohort}: no more than {size} networks like that of trial "
+                f"{leader.member.key} fit into memory; larger ones may get fewer"
+            )
+
+    def _claim(self, sampler: Sampler) -> Running | Refusal:
+        """Claim a trial, and write down what makes it again."""
+        with held():
+            claimed = claim(self.opened, sampler, self.total, self.books.display.said)
+            if not isinstance(claimed, Claim):
+                return claimed
+            trial, drawn = claimed.trial, claimed.params
+            params = {**self.opened.space.fixed, **drawn}
+            member = Member(trial.number, params, member_seed(self.seed, trial.number))
+            run = Running(trial, drawn, member)
+            self.books.enter(run)
+            with blaming([run]):
+                run.fusion_key = self.trainer.fusion_key(params)
+                config = self.trainer.config(member)
+            trial.set_user_attr(SEED, member.seed)
+            trial.set_user_attr(ENVIRONMENT, dict(self.trainer.environment))
+            trial.set_user_attr(CONFIG, config)
+            return run

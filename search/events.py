@@ -1,0 +1,94 @@
+"""What a worker tells the process that started it: a line for each call of its display.
+
+The lines are JSON texts after a record separator (RFC 7464), so that they are found among
+whatever else a process prints.
+"""
+
+import json
+import os
+import signal
+import sys
+import threading
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Any, TextIO
+
+from search.outcome import Outcome
+from search.trainer import Record
+from search.trials import Tally
+
+_SEPARATOR = "\x1e"
+
+
+@dataclass(frozen=True)
+class TrainedEpoch:
+    """What a display needs of a record."""
+
+    key: int
+    epoch: int
+    value: float
+    images_per_s: float
+    metrics: Mapping[str, float] = field(default_factory=dict)
+    is_finished: bool = False
+    failure: str | None = None
+
+
+class EventDisplay:
+    """Sends what the engine tells to the process that shows it."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def opened(self, standing: Tally) -> None:
+        """Send nothing: whoever started this process has opened the study itself."""
+
+    def said(self, line: str) -> None:
+        """Send the line."""
+        self._send("said", line)
+
+    def started(self, number: int) -> None:
+        """Send the trial's number."""
+        self._send("started", number)
+
+    def trained(self, record: Record) -> None:
+        """Send the epoch, without metrics."""
+        self._send("trained", record.key, record.epoch, record.value, record.images_per_s)
+
+    def ended(self, number: int, how: str, standing: Tally) -> None:
+        """Send what became of the trial; how the study stands is read from the storage."""
+        self._send("ended", number, how)
+
+    def closed(self) -> None:
+        """Send nothing: the outcome follows."""
+
+    def came_to(self, outcome: Outcome) -> None:
+        """Send why the search ended."""
+        self._send("outcome", outcome.ended, outcome.message)
+
+    def refused(self, message: str) -> None:
+        """Send the message of a mistake that is the user's to mend."""
+        self._send("refused", message)
+
+    def _send(self, *event: Any) -> None:
+        # Where nobody listens any more, `stop_with_parent` ends the search in good order.
+        with suppress(BrokenPipeError):
+            print(_SEPARATOR + json.dumps(event), file=self._stream, flush=True)
+
+
+def read_line(line: str) -> tuple[str, list[Any] | None]:
+    """Return a line's plain text and its event; an incomplete event of a dead process is none."""
+    text, _, event = line.partition(_SEPARATOR)
+    return text.strip(), json.loads(event) if event.endswith("\n") else None
+
+
+def stop_with_parent() -> None:
+    """Interrupt this process as Ctrl-C would when the one that holds its stdin has ended."""
+
+    def watch() -> None:
+        while os.read(sys.stdin.fileno(), 1024):
+            pass
+        signal.pthread_kill(main_thread, signal.SIGINT)
+
+    main_thread = threading.get_ident()
+    threading.Thread(target=watch, daemon=True).start()

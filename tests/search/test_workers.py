@@ -1,0 +1,278 @@
+import os
+import select
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from optuna.trial import FrozenTrial, TrialState
+from optuna_dashboard import get_note
+
+from commands.errors import UserError
+from search import owner
+from search.claims import Claim, claim, enqueue_baselines
+from search.display import QuietDisplay
+from search.outcome import Outcome
+from search.parameters import Value
+from search.samplers import make_sampler
+from search.trials import INTERRUPTED, LOST, OWNER, Tally
+from search.worker import Command
+from search.workers import run_workers
+from tests.search.fake_trainer import SPACE, FakeTrainer
+from tests.search.fake_workers import EPOCHS, MODULE, commands, gate
+from tests.search.studies import opened_in, searched, trials_in
+
+ROOT = Path(__file__).parents[2]
+pytestmark = pytest.mark.slow  # every worker is a process, which imports Optuna
+
+
+@pytest.fixture(autouse=True)
+def _importable_from_anywhere(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+
+
+class Watching(QuietDisplay):
+    """Remembers what it is told, and does something once so many trials are held or have ended."""
+
+    def __init__(
+        self, act: Callable[[], object] = lambda: None, n_held: int = 0, n_ended: int = 0
+    ) -> None:
+        self.lines: list[str] = []
+        self.how: dict[int, str] = {}
+        self.n_open = 0
+        self._act: list[Callable[[], object]] = [act]
+        self._n_held, self._n_ended = n_held, n_ended
+
+    def opened(self, standing: Tally) -> None:
+        self.n_open += 1
+
+    def closed(self) -> None:
+        self.n_open -= 1
+
+    def said(self, line: str) -> None:
+        self.lines.append(line)
+        self._act_in_time()
+
+    def ended(self, number: int, how: str, standing: Tally) -> None:
+        self.how[number] = how
+        self._act_in_time()
+
+    def _act_in_time(self) -> None:
+        n_held = sum(line.endswith("is held") for line in self.lines)
+        if n_held >= self._n_held and len(self.how) >= self._n_ended and self._act:
+            self._act.pop()()
+
+
+def run(folder: Path, starting: list[Command], total: int, display: Watching) -> Outcome:
+    opened = opened_in(folder, trainer=FakeTrainer(epochs=EPOCHS))
+    outcome = run_workers(opened, starting, total, display)
+    assert display.n_open == 0
+    return outcome
+
+
+def script(text: str) -> Command:
+    """Say how to start a worker that is no more than these lines."""
+    begin = "import signal, sys; from search.events import EventDisplay as E; e = E(sys.stdout)\n"
+    return Command([sys.executable, "-c", begin + text], n_threads=1)
+
+
+def owners(trials: list[FrozenTrial]) -> set[int]:
+    return {trial.user_attrs[OWNER]["pid"] for trial in trials}
+
+
+def are_all_dead(trials: list[FrozenTrial]) -> bool:
+    return all(owner.is_dead(trial.user_attrs[OWNER]) for trial in trials)
+
+
+def test_three_workers_share_one_total(tmp_path: Path) -> None:
+    with gate(tmp_path) as held:
+        # None goes on before all have a trial.
+        display = Watching(lambda: os.write(held, bytes(3)), n_held=3)
+        outcome = run(tmp_path, commands(tmp_path, 3, 10, n_held=3), 10, display)
+    trials = trials_in(tmp_path)
+    assert [trial.state for trial in trials] == [TrialState.COMPLETE] * 10
+    assert len(owners(trials)) == 3
+    assert display.how == dict.fromkeys(range(10), "complete")
+    assert (outcome.ended, outcome.message) == ("total", "study small: has 10 trials")
+    assert outcome.best is not None
+    # The draw depends on the number alone, so the three draw what one would.
+    searched(tmp_path / "alone", 10, trainer=FakeTrainer(epochs=EPOCHS))
+    assert [t.params for t in trials] == [t.params for t in trials_in(tmp_path / "alone")]
+    note = get_note(opened_in(tmp_path, trainer=FakeTrainer(epochs=EPOCHS)).study)
+    assert note.count("## Experimental outcomes\n\n10 trials: 10 complete") == 1
+
+
+def test_ctrl_c_gives_up_what_all_workers_run(tmp_path: Path) -> None:
+    display = Watching(lambda: signal.raise_signal(signal.SIGINT), n_held=2)
+    with gate(tmp_path), pytest.raises(KeyboardInterrupt):
+        run(tmp_path, commands(tmp_path, 2, 10, n_held=10), 10, display)
+    trials = trials_in(tmp_path)
+    assert [trial.user_attrs[INTERRUPTED] for trial in trials] == ["Ctrl-C", "Ctrl-C"]
+    assert display.how == {0: "stopped", 1: "stopped"}
+    assert display.n_open == 0
+    assert are_all_dead(trials)
+
+
+def test_a_second_ctrl_c_kills(tmp_path: Path) -> None:
+    stubborn = script(
+        "signal.signal(signal.SIGINT, lambda *_: e.said('not yet'))\n"
+        "e.said('ready'); sys.stdin.read()"
+    )
+
+    class Impatient(Watching):
+        def said(self, line: str) -> None:
+            super().said(line)
+            if line in ("ready", "not yet"):
+                signal.raise_signal(signal.SIGINT)
+
+    display = Impatient()
+    with pytest.raises(KeyboardInterrupt):
+        run(tmp_path, [stubborn], 1, display)
+    assert display.lines[-1] == "not yet"
+
+
+@pytest.fixture
+def starter(tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
+    """Start a process that starts two workers, and let both have a trial that is held."""
+    command = [sys.executable, "-m", MODULE, "starter", str(tmp_path)]
+    with (
+        gate(tmp_path),
+        subprocess.Popen(
+            [*command, "2", "10"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            process_group=0,
+        ) as process,
+    ):
+        assert process.stdout is not None
+        held = (line for line in process.stdout if "is held" in line)
+        assert [next(held), next(held)]
+        yield process
+        process.kill()
+
+
+def test_ctrl_c_in_a_terminal_reaches_workers_once(
+    starter: subprocess.Popen[str], tmp_path: Path
+) -> None:
+    # A terminal signals its whole foreground group, which workers are no part of.
+    assert starter.pid not in map(os.getpgid, owners(trials_in(tmp_path)))
+    os.killpg(starter.pid, signal.SIGINT)
+    assert starter.wait() == 130
+    trials = trials_in(tmp_path)
+    assert [trial.user_attrs[INTERRUPTED] for trial in trials] == ["Ctrl-C", "Ctrl-C"]
+    assert are_all_dead(trials)
+
+
+@pytest.mark.skipif(not hasattr(os, "pidfd_open"), reason="needs to wait for grandchildren")
+@pytest.mark.parametrize("by", [signal.SIGKILL, signal.SIGTERM])
+def test_workers_end_in_good_order_when_their_starter_is_killed(
+    by: signal.Signals, starter: subprocess.Popen[str], tmp_path: Path
+) -> None:
+    workers = [os.pidfd_open(pid) for pid in owners(trials_in(tmp_path))]
+    starter.send_signal(by)
+    for worker in workers:
+        assert select.select([worker], [], [], 30)[0]  # readable once it has ended
+        os.close(worker)
+    trials = trials_in(tmp_path)
+    assert len(trials) == 2
+    assert all(INTERRUPTED in trial.user_attrs for trial in trials)
+
+
+def kill_owner_of_trial_0(folder: Path) -> None:
+    os.kill(trials_in(folder)[0].user_attrs[OWNER]["pid"], signal.SIGKILL)
+
+
+def test_the_trial_of_a_killed_worker_is_replaced_by_the_others(tmp_path: Path) -> None:
+    display = Watching(lambda: kill_owner_of_trial_0(tmp_path), n_held=1)
+    with gate(tmp_path):
+        outcome = run(tmp_path, commands(tmp_path, 2, 6, n_held=1), 6, display)
+    lost, *others = trials_in(tmp_path)
+    assert LOST in lost.user_attrs
+    assert [trial.state for trial in others] == [TrialState.COMPLETE] * 6
+    assert (outcome.ended, outcome.standing.n_ended) == ("total", 6)
+    assert display.how[0] == "lost"
+    assert any("has died: Killed" in line for line in display.lines)
+
+
+def test_a_trial_that_dies_with_the_last_worker_is_replaced_by_a_new_one(tmp_path: Path) -> None:
+    def outlive_the_other() -> None:
+        pids = {trial.number: trial.user_attrs[OWNER]["pid"] for trial in trials_in(tmp_path)}
+        with suppress(ChildProcessError):  # it has been waited for already
+            os.waitid(os.P_PID, pids[1], os.WEXITED | os.WNOWAIT)
+        kill_owner_of_trial_0(tmp_path)
+
+    display = Watching(outlive_the_other, n_held=1, n_ended=3)
+    with gate(tmp_path):
+        outcome = run(tmp_path, commands(tmp_path, 2, 4, n_held=1), 4, display)
+    lost, *others = trials_in(tmp_path)
+    assert LOST in lost.user_attrs
+    assert [trial.state for trial in others] == [TrialState.COMPLETE] * 4
+    assert len(owners([lost, *others])) == 3
+    assert (outcome.ended, outcome.message) == ("total", "study small: has 4 trials")
+
+
+def test_a_search_whose_workers_all_die_could_not_finish(tmp_path: Path) -> None:
+    display = Watching()
+    outcome = run(tmp_path, [script("print('no room'); sys.exit(3)")] * 2, 4, display)
+    assert not outcome.is_finished
+    assert outcome.message == "study small: all workers have died: no room"
+    assert "worker 1 has died: no room" in " ".join(display.lines)
+
+
+@pytest.mark.parametrize(
+    ("total", "told", "expected"),
+    [
+        (2, ["total", "timeout"], ("total", "study small: has 2 trials already; a larger")),
+        (3, ["timeout", "total"], ("timeout", "as told")),  # which gave up what another counted
+        (3, ["failures", "grid"], ("failures", "as told")),
+    ],
+)
+def test_what_a_search_came_to_is_told_by_the_study_and_then_by_workers(
+    total: int, told: list[str], expected: tuple[str, str], tmp_path: Path
+) -> None:
+    searched(tmp_path, 2, trainer=FakeTrainer(epochs=EPOCHS))
+    starting = [script(f"e._send('outcome', '{ended}', 'as told')") for ended in told]
+    outcome = run(tmp_path, starting, total, Watching())
+    assert outcome.ended == expected[0]
+    assert outcome.message.startswith(expected[1])
+    assert outcome.standing.n_complete == 2
+
+
+def test_the_same_failure_again_and_again_ends_all_workers(tmp_path: Path) -> None:
+    display = Watching()
+    starting = [*commands(tmp_path, 1, 50, fails=True), script("sys.stdin.read()")]
+    outcome = run(tmp_path, starting, 50, display)
+    assert not outcome.is_finished
+    assert "3 trials in a row failed: RuntimeError: no weights" in outcome.message
+    assert outcome.standing.n_ended == 3
+    assert not any("has died" in line for line in display.lines)
+
+
+def test_a_mistake_that_a_worker_finds_is_told_once_and_ends_the_others(tmp_path: Path) -> None:
+    waiting = script("sys.stdin.read()")
+    with pytest.raises(UserError, match="the images take"):
+        run(tmp_path, [script("e.refused('the images take 9 MiB')"), waiting], 4, Watching())
+
+
+def test_workers_are_given_their_threads_before_they_start(tmp_path: Path) -> None:
+    display = Watching()
+    tells = "import os; e.said(os.environ['OMP_NUM_THREADS']); e.said('same'); e.said('same')"
+    run(tmp_path, [replace(script(tells), n_threads=3)], 1, display)
+    assert "3" in display.lines
+    assert display.lines.count("same") == 1
+
+
+def test_a_baseline_that_another_worker_runs_is_not_tried_again(tmp_path: Path) -> None:
+    baseline: dict[str, Value] = {"depth": 1, "lr": 1e-2, "drop_rate": 0.0, "pool": "max"}
+    space = replace(SPACE, baselines=(baseline,))
+    first, second = opened_in(tmp_path, space), opened_in(tmp_path, space)
+    sampler = make_sampler("random", space, lambda params: None, seed=0)
+    enqueue_baselines(first, lambda params: None, lambda line: None)
+    assert isinstance(claim(first, sampler, 5, lambda line: None), Claim)
+    enqueue_baselines(second, lambda params: None, lambda line: None)
+    assert [trial.params for trial in trials_in(tmp_path)] == [baseline]
