@@ -1,0 +1,40 @@
+"""A study of default settings, for the benchmarks that measure what studies take."""
+
+from pathlib import Path
+
+from search.display import Display, QuietDisplay
+from search.engine import search
+from search.outcome import Outcome
+from search.pruners import PRUNERS, make_pruner
+from search.samplers import SAMPLERS, make_sampler
+from search.space_file import load_space
+from search.storage import open_storage
+from search.study import open_study
+from search.trainer import Trainer
+
+STUDY = "benchmark"
+"""The study's name in its journal."""
+
+
+def run_study(
+    trainer: Trainer,
+    space: Path,
+    journal: Path,
+    *,
+    total: int,
+    sampler: str = SAMPLERS[0],
+    display: Display | None = None,
+    cohort: int | None = 1,
+) -> Outcome:
+    """Run a study, or continue it as a new process would, until it has its total."""
+    declared = load_space(space)
+    return search(
+        open_study(open_storage(str(journal)), STUDY, declared, trainer),
+        trainer,
+        total=total,
+        sampler=make_sampler(sampler, declared, trainer.infeasible, seed=0),
+        pruner=make_pruner(PRUNERS[0], trainer.epochs),
+        seed=0,
+        display=QuietDisplay() if display is None else display,
+        cohort=cohort,
+    )
