@@ -50,7 +50,7 @@ class DeviceData:
     """[K]: n / (n_c * K) over the training images, for balanced classes."""
 
     precision: torch.dtype
-    """What convolutions and matrix products compute in; all else has the type of `scale`."""
+    """What convolutional blocks compute in; all else has the type of `scale`."""
 
     def normalise(self, images: Tensor) -> Tensor:
         """Return uint8 [N, H, W, C] as numbers of mean 0 and deviation 1, [N, C, H, W]."""
@@ -75,7 +75,7 @@ def to_device(
 
     Args:
         dtype: of weights, gradients and losses.
-        precision: of convolutions and matrix products; the same by default.
+        precision: of convolutional blocks; the same by default.
     """
     n_free = _free_bytes(device)
     n_val = dataset.val.images.nbytes

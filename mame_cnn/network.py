@@ -75,7 +75,7 @@ class CohortNetwork(nn.Module):
         self.dense = nn.Sequential(dense)
         self.output = CohortLinear(n_members, features, n_classes)
         self.precision: torch.dtype | None = None
-        """What convolutions and matrix products compute in; None for the weights' type."""
+        """What the blocks compute in; None for the weights' type."""
 
     def initialise(self, generators: Sequence[torch.Generator]) -> None:
         """Draw every layer's weights in order, each member from its own generator."""
@@ -105,9 +105,11 @@ class CohortNetwork(nn.Module):
         dtype = self.output.weight.dtype
         is_mixed = self.precision not in (None, dtype)
         with torch.autocast(images.device.type, self.precision) if is_mixed else nullcontext():
-            vectors = self.head_dropout(self.head(self.blocks(images)))
-            logits: Tensor = self.output(self.dense(vectors))
-        return logits.to(dtype)
+            maps = self.blocks(images)
+        # From here on little is computed, and rounding would reach the logits undamped.
+        vectors = self.head_dropout(self.head(maps).to(dtype))
+        logits: Tensor = self.output(self.dense(vectors))
+        return logits
 
     def kernels(self) -> list[nn.Parameter]:
         """Return the kernels of all layers, from the input to the output."""

@@ -41,7 +41,7 @@ class ImageTrainer:
         Args:
             epochs: the most that a trial trains.
             data_seed: seeds order and augmentation of training images for all trials alike.
-            precision: of convolutions and matrix products; all else is in float32.
+            precision: of convolutional blocks; all else is in float32.
         """
         self.device = device
         self.epochs = epochs

@@ -1,8 +1,9 @@
 """Seeds derived from a study's seed by a stable hash.
 
 Every draw and every member has its own seed, named by what it is for, so that a study run in
-pieces draws and trains what it would have in one go. With several processes that holds for the
-samplers that do not learn, random and grid; the others see trials end in another order.
+pieces draws and trains what it would have in one go, one trial at a time. With several processes
+that holds for the samplers that do not learn, random and grid; the others see trials end in
+another order. With cohorts the same pieces give the same trials.
 """
 
 import hashlib
