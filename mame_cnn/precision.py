@@ -1,9 +1,9 @@
 """In which type networks compute: bfloat16 where the hardware has it, else float32.
 
 Weights, gradients, dense layers, losses and update rules stay in float32 either way; bfloat16 is
-what convolutions and the layers between them read and write. `python -m benchmarks.precision` checks what that does to
-accuracy. The choice follows from the hardware alone, not from a measurement, whose noise would
-make the same command give other numbers.
+what convolutions and the layers between them read and write. `python -m benchmarks.precision`
+checks what that does to accuracy. The choice follows from the hardware alone, not from a
+measurement, whose noise would make the same command give other numbers.
 """
 
 import torch
