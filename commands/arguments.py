@@ -30,3 +30,21 @@ def seconds(text: str) -> float:
     if not number > 0:
         raise argparse.ArgumentTypeError(f"expected a number above 0, got {text}")
     return number
+
+
+def share(text: str) -> float:
+    """Return a number of at least 0 and below 1."""
+    try:
+        number = float(text)
+    except ValueError:
+        number = math.nan
+    if not 0 <= number < 1:
+        raise argparse.ArgumentTypeError(
+            f"expected a number of at least 0 and below 1, got {text}"
+        )
+    return number
+
+
+def cohort(text: str) -> int | str:
+    """Return `auto` or a whole number of at least 1."""
+    return text if text == "auto" else whole(at_least=1)(text)

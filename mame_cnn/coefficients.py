@@ -21,6 +21,8 @@ class Coefficients:
     """[T, 1]."""
     label_smoothing: Tensor
     """[T]."""
+    ema_decay: Tensor
+    """[T]."""
     penalties: tuple[KernelPenalty, ...]
     """Of those kernels that any member penalises."""
 
@@ -34,6 +36,7 @@ def gather_coefficients(
         momentum=_column(flat, (training.optimizer.momentum for training in trainings)),
         weight_decay=_column(flat, (training.optimizer.weight_decay for training in trainings)),
         label_smoothing=_column(flat, (t.label_smoothing for t in trainings)).squeeze(1),
+        ema_decay=_column(flat, (training.ema_decay for training in trainings)).squeeze(1),
         penalties=_penalties(configs, network, flat),
     )
 

@@ -6,6 +6,7 @@ epochs, and what becomes of it depends neither on its slot nor on who else is or
 
 import time
 from collections.abc import Collection, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 
 import torch
@@ -23,6 +24,7 @@ from mame_cnn.network import CohortNetwork
 from mame_cnn.optimizers import CohortOptimizer
 from mame_cnn.progress import EpochResult, Figures, Progress
 from mame_cnn.seeds import generator
+from mame_cnn.weight_average import WeightAverage
 
 EVALUATION_BATCH = 256
 """Images in one step of an evaluation of one network."""
@@ -66,17 +68,22 @@ class Cohort:
         self.configs = list(configs)
         self.keys = list(keys)
         self.progress = [Progress(config.training) for config in configs]
+        self.val_logits: Tensor
+        """[T, N, K] of the last epoch's validation, before anyone was dropped or admitted."""
         balanced = self._training.class_weights == "balanced"
         self._class_weights = data.class_weights if balanced else None
         self._flatten()
         self._optimizer = CohortOptimizer(self._training.optimizer.name, self._flat.weights)
+        averages = any(config.training.ema_decay for config in configs)
+        self._average = WeightAverage(self._averaged()) if averages else None
 
     def train_epoch(self) -> list[EpochResult]:
         """Train every member for its next epoch, evaluate it, and return one result a member."""
         started_s = time.perf_counter()
         epoch = self.prepare_epoch()
         train_losses, train_accuracies = self.train_steps(epoch.steps)
-        val_losses, val_accuracies = self._validate()
+        with self._as_evaluated():
+            val_losses, val_accuracies = self._validate()
         columns = {
             "train_loss": train_losses,
             "penalty": penalty_values(self._flat.weights, self._coefficients.penalties),
@@ -109,6 +116,11 @@ class Cohort:
         self.progress += [Progress(config.training) for config in configs]
         self._flatten()
         self._optimizer.admit(self._flat.weights[n_members:])
+        if self._average is not None:
+            self._average.admit([tensor[n_members:] for tensor in self._averaged()])
+        elif any(config.training.ema_decay for config in configs):
+            # Until now nobody averaged: a decay of 0 is the present value.
+            self._average = WeightAverage(self._averaged())
 
     def drop(self, keys: Collection[int]) -> None:
         """Remove members; those that stay train on as if the others had never been."""
@@ -119,6 +131,17 @@ class Cohort:
         self.network.select(slots)
         self._flatten()
         self._optimizer.select(slots)
+        if self._average is not None:
+            self._average.select(slots)
+
+    def member_state(self, key: int) -> dict[str, Tensor]:
+        """Return copies of the weights that a member is evaluated with, on the CPU.
+
+        Names and shapes are those of torch.nn's plain modules.
+        """
+        with self._as_evaluated():
+            state = self.network.member_state(self.keys.index(key))
+        return {name: tensor.cpu() for name, tensor in state.items()}
 
     def logits(self, split: DeviceSplit) -> Tensor:
         """Return the members' logits [T, N, K] for a split, with dropout off."""
@@ -191,14 +214,26 @@ class Cohort:
             weight_decay=self._coefficients.weight_decay,
             n_decayed=self._flat.n_first,
         )
+        if self._average is not None:
+            self._average.update(self._averaged(), self._coefficients.ema_decay)
         return logits.detach(), loss.detach()
 
     def _validate(self) -> tuple[Tensor, Tensor]:
         """Return each member's validation loss and accuracy, both [T]."""
         labels = self.data.val.labels
-        logits = self.logits(self.data.val)
+        self.val_logits = logits = self.logits(self.data.val)
         loss = cross_entropy(logits, labels, logits.new_zeros(len(logits)), None)
         return loss, (logits.argmax(-1) == labels).double().mean(1)
+
+    def _averaged(self) -> list[Tensor]:
+        """Return all that a moving average is over."""
+        return [self._flat.weights, *self.network.buffers()]
+
+    def _as_evaluated(self) -> AbstractContextManager[None]:
+        """Let the network have the weights that it is evaluated with."""
+        if self._average is None:
+            return nullcontext()
+        return self._average.in_place_of(self._averaged())
 
     def _newborn(self, configs: Sequence[Config]) -> CohortNetwork:
         """Return networks with the first weights of members, on the device."""

@@ -151,6 +151,9 @@ class Training(Section):
     optimizer: Optimizer
     schedule: Schedule
     label_smoothing: Share
+    ema_decay: Share
+    """Validated and kept are weights averaged over steps, each keeping this share of the average
+    before (`mame_cnn.weight_average`); 0 is the weights of the last step."""
     class_weights: Literal["none", "balanced"]
     """Balanced weighs class c by n / (n_c * number of classes)."""
     patience_epochs: int = Field(ge=0)

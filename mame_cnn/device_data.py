@@ -2,7 +2,7 @@
 
 import math
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -10,6 +10,7 @@ from torch import Tensor
 
 from commands.errors import UserError
 from mame_cnn.data.dataset import Dataset, Split
+from mame_cnn.normalisation import normalise, scale_and_offset
 
 _HOST = torch.device("cpu")
 _MOST_FOR_IMAGES = 0.6
@@ -54,12 +55,7 @@ class DeviceData:
 
     def normalise(self, images: Tensor) -> Tensor:
         """Return uint8 [N, H, W, C] as numbers of mean 0 and deviation 1, [N, C, H, W]."""
-        # A row of pixels at a time: loops over the 3 numbers of one are slow.
-        rows = images.flatten(2).to(self.scale.dtype)
-        width = images.shape[2]
-        rows.mul_(self.scale.flatten().repeat(width)).sub_(self.offset.flatten().repeat(width))
-        # A permuted view of what lies channels-last: the layout that convolutions prefer.
-        return rows.view(images.shape).permute(0, 3, 1, 2)
+        return normalise(images, self.scale, self.offset)
 
 
 def to_device(
@@ -85,8 +81,7 @@ def to_device(
             f"{n_free / 2**20:,.0f} MiB are free; choose a smaller --image-size or --device cpu"
         )
     has_room = dataset.train.images.nbytes + n_val <= _MOST_FOR_IMAGES * n_free
-    mean = torch.tensor(dataset.mean, dtype=dtype, device=device).view(-1, 1, 1)
-    std = torch.tensor(dataset.std, dtype=dtype, device=device).view(-1, 1, 1)
+    scale, offset = scale_and_offset(dataset.mean, dataset.std, dtype=dtype, device=device)
     counts = np.bincount(dataset.train.labels, minlength=len(dataset.classes))
     weights = len(dataset.train.labels) / (counts * len(dataset.classes))
     return DeviceData(
@@ -95,8 +90,8 @@ def to_device(
         n_classes=len(dataset.classes),
         channels=dataset.channels,
         image_size=dataset.image_size,
-        scale=1 / (255 * std),
-        offset=mean / std,
+        scale=scale,
+        offset=offset,
         class_weights=torch.tensor(weights, dtype=dtype, device=device),
         precision=precision or dtype,
     )
@@ -114,3 +109,16 @@ def _split_to_device(split: Split, place: torch.device, label_place: torch.devic
         images = torch.from_numpy(split.images)
     labels = torch.tensor(split.labels, dtype=torch.int64, device=label_place)
     return DeviceSplit(images.to(place), labels)
+
+
+def with_validation(data: DeviceData) -> DeviceData:
+    """Return the data with the validation images among those to train on."""
+    labels = torch.cat([data.train.labels, data.val.labels])
+    images = torch.cat([data.train.images, data.val.images.to(data.train.images.device)])
+    counts = torch.bincount(labels, minlength=data.n_classes)
+    weights = len(labels) / (counts * data.n_classes)
+    return replace(
+        data,
+        train=DeviceSplit(images, labels),
+        class_weights=weights.to(data.class_weights.dtype),
+    )

@@ -1,7 +1,10 @@
-"""Training of one configuration to its end, keeping the weights of its best epoch."""
+"""Training of configurations to their end, keeping the weights of each one's best epoch.
 
-from collections.abc import Callable
-from dataclasses import dataclass
+Configurations that share a fusion key train as one cohort; one alone is a cohort of one.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
@@ -14,7 +17,7 @@ from mame_cnn.config import Config
 from mame_cnn.device_data import DeviceData
 from mame_cnn.network import infeasible
 from mame_cnn.progress import EpochResult
-from mame_cnn.room import check_room
+from mame_cnn.room import check_room, within_memory
 from mame_cnn.step_memory import step_memory
 
 
@@ -24,61 +27,131 @@ class FinalTraining:
 
     history: tuple[EpochResult, ...]
     best: EpochResult
-    """The earliest epoch with the highest validation accuracy."""
+    """The epoch that is kept: the earliest with the highest validation accuracy, or the last."""
     state: dict[str, Tensor]
-    """Weights and statistics after the best epoch, on the CPU, in torch.nn's plain shapes."""
+    """Weights and statistics after that epoch, on the CPU, in torch.nn's plain shapes."""
     val_probs: npt.NDArray[np.float32]
-    """[N, K], of the best epoch's weights."""
+    """[N, K], of those weights."""
+    is_validated: bool
+    """Whether validation images were kept apart: else what was measured on them says nothing."""
     stopped_because: str
     is_interrupted: bool
     """Whether Ctrl-C ended it."""
 
 
+@dataclass(frozen=True)
+class Failed:
+    """A training that left nothing of use."""
+
+    reason: str
+    is_interrupted: bool = False
+    """Whether Ctrl-C ended it."""
+
+
+Ending = FinalTraining | Failed
+OnEpoch = Callable[[Sequence[EpochResult]], None]
+"""Told what all members did in an epoch; a member's key is its place among the configurations."""
+
+
+def train_together(
+    configs: Sequence[Config], data: DeviceData, on_epoch: OnEpoch, *, keeps_last: bool = False
+) -> Iterator[tuple[int, Ending]]:
+    """Train a cohort; yield each member's place and what it left, as soon as it ended.
+
+    A member ends when its budget is spent, validation stops improving, or its loss diverges.
+    Ctrl-C in an epoch ends all that have an epoch to keep; it is raised again if none has.
+    Raises `MemoryError` if the cohort does not fit.
+
+    Args:
+        keeps_last: keep the last epoch, not the best one: validation images are trained on.
+    """
+    need, device = step_memory(configs[0], data), data.scale.device
+    check_room(len(configs), need, device)
+    cohort = Cohort(configs, range(len(configs)), data)
+    members = {key: _Member(config, keeps_last) for key, config in enumerate(configs)}
+    try:
+        while members:
+            results = within_memory(cohort.train_epoch, len(members), need, device)
+            for slot, result in enumerate(results):
+                members[result.key].took(result, slot, cohort)
+            on_epoch(results)
+            ended = [result.key for result in results if result.is_finished or result.failure]
+            for key in ended:
+                yield key, members.pop(key).ending()
+            if ended and members:
+                cohort.drop(ended)
+    except KeyboardInterrupt:
+        if not any(member.kept for member in members.values()):
+            raise
+        yield from ((key, member.ending("Ctrl-C")) for key, member in members.items())
+
+
 def train_to_the_end(
     config: Config, data: DeviceData, on_epoch: Callable[[EpochResult], None]
 ) -> FinalTraining:
-    """Train until the budget is spent, validation stops improving, or the loss diverges.
+    """Train one configuration and keep its best epoch.
 
-    Ctrl-C ends it too, once there is an epoch to keep. Raises `UserError` if the configuration
-    does not fit the data or the memory, or diverges at once.
+    Raises `UserError` if it does not fit the data or the memory, or diverges at once.
     """
-    if reason := infeasible(config.network, data.image_size):
-        raise UserError(reason)
+    check_feasible([config], data)
     try:
-        check_room(1, step_memory(config, data), data.scale.device)
+        [(_, ending)] = train_together([config], data, lambda results: on_epoch(results[0]))
     except MemoryError as error:
-        raise UserError(
-            f"{error}; choose a smaller --image-size, batch size or network"
-        ) from error
-    cohort = Cohort([config], [0], data)
-    history: list[EpochResult] = []
-    kept: tuple[EpochResult, dict[str, Tensor]] | None = None
-    is_interrupted = False
-    try:
-        while not history or not (history[-1].is_finished or history[-1].failure):
-            [result] = cohort.train_epoch()
-            if result.is_best:
-                state = cohort.network.member_state(0)
-                kept = result, {name: tensor.cpu() for name, tensor in state.items()}
-            history.append(result)
-            on_epoch(result)
-    except KeyboardInterrupt:
-        if kept is None:
-            raise
-        is_interrupted = True
-    if kept is None:
-        raise UserError(f"training failed: {history[-1].failure}; lower the learning rate")
-    best, state = kept
-    cohort.network.load_member_state(0, state)
-    probs = torch.softmax(cohort.logits(data.val)[0], dim=-1)
-    return FinalTraining(
-        history=tuple(history),
-        best=best,
-        state=state,
-        val_probs=probs.to("cpu", torch.float32).numpy(),
-        stopped_because="Ctrl-C" if is_interrupted else _reason(history[-1], config),
-        is_interrupted=is_interrupted,
-    )
+        raise UserError(too_large(error)) from error
+    if isinstance(ending, Failed):
+        raise UserError(ending.reason)
+    return ending
+
+
+def check_feasible(configs: Sequence[Config], data: DeviceData) -> None:
+    """Raise `UserError` naming every network that these images are too small for."""
+    reasons = [infeasible(config.network, data.image_size) for config in configs]
+    if found := [
+        f"configuration {number}: {reason}" if len(configs) > 1 else reason
+        for number, reason in enumerate(reasons, start=1)
+        if reason
+    ]:
+        raise UserError("\n".join(found))
+
+
+def too_large(error: MemoryError) -> str:
+    """Say that a network does not fit into memory, and what to do."""
+    return f"{error}; choose a smaller --image-size, batch size or network"
+
+
+@dataclass
+class _Member:
+    """What is remembered of one member while it trains."""
+
+    config: Config
+    keeps_last: bool
+    history: list[EpochResult] = field(default_factory=list)
+    kept: tuple[EpochResult, dict[str, Tensor], npt.NDArray[np.float32]] | None = None
+
+    def took(self, result: EpochResult, slot: int, cohort: Cohort) -> None:
+        """Take in an epoch, and keep the weights if it is the one to keep so far."""
+        self.history.append(result)
+        if not result.failure and (self.keeps_last or result.is_best):
+            probs = torch.softmax(cohort.val_logits[slot], dim=-1).to("cpu", torch.float32)
+            self.kept = result, cohort.member_state(result.key), probs.numpy()
+
+    def ending(self, interruption: str | None = None) -> Ending:
+        """Return what is left of it."""
+        if self.kept is None:
+            if interruption is not None:
+                return Failed(f"{interruption} before its first epoch ended", is_interrupted=True)
+            failure = self.history[-1].failure
+            return Failed(f"training failed: {failure}; lower the learning rate")
+        best, state, val_probs = self.kept
+        return FinalTraining(
+            history=tuple(self.history),
+            best=best,
+            state=state,
+            val_probs=val_probs,
+            is_validated=not self.keeps_last,
+            stopped_because=interruption or _reason(self.history[-1], self.config),
+            is_interrupted=interruption is not None,
+        )
 
 
 def _reason(last: EpochResult, config: Config) -> str:

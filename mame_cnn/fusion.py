@@ -1,8 +1,8 @@
 """What must be equal for configurations to train as one cohort, and what may differ.
 
 Members of a cohort share shapes, batches and the update rule. Each has its own coefficients:
-learning rate and schedule, momentum, weight decay, L1, L2, drop rates, label smoothing,
-early stopping and seed.
+learning rate and schedule, momentum, weight decay, L1, L2, drop rates, label smoothing, moving
+average of weights, early stopping and seed.
 """
 
 from collections.abc import Iterable
@@ -25,6 +25,7 @@ _COEFFICIENTS: Any = {  # pydantic.main.IncEx, which mypy does not see in nested
         "optimizer": _OF_OPTIMIZER,
         "schedule": True,
         "label_smoothing": True,
+        "ema_decay": True,
         "patience_epochs": True,
     },
     "augmentation": True,
@@ -34,7 +35,7 @@ _COEFFICIENT_NAMES = {
     *(name for name, field in DENSE_NAMES.items() if field in _OF_LAYERS),
     *(name for name, field in OPTIMIZER_NAMES.items() if field in _OF_OPTIMIZER),
     *SPECIAL_NAMES,  # of an update rule or a schedule
-    *("head_drop_rate", "label_smoothing", "patience_epochs", "schedule"),
+    *("head_drop_rate", "label_smoothing", "ema_decay", "patience_epochs", "schedule"),
     *Augmentation.model_fields,
 }
 """Their names as parameters of a search, without the number of a layer."""

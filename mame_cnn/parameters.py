@@ -53,6 +53,7 @@ DEFAULTS: dict[str, Value] = {
     "plateau_patience_epochs": 5,
     "warmup_fraction": 0.3,  # torch's OneCycleLR
     "label_smoothing": 0.0,
+    "ema_decay": 0.0,
     "class_weights": "none",
     "patience_epochs": 20,  # as in the transfer experiments on MAMe
     "flip_horizontal": 0.0,

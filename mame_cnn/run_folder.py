@@ -1,15 +1,16 @@
 """What a training run leaves behind: one folder, complete or not there at all.
 
 config.toml                 the configuration, with provenance
-weights.safetensors         weights of the best epoch; what they need to be used beside them
+weights.safetensors         the model: weights of the best epoch, and all that they need
 metrics.csv                 one row an epoch
 val_probabilities.csv       one row an image, one column a class
 classification_report.csv   precision, recall, F1, support by class
 confusion_matrix.csv        rows are true classes
+
+The last three, and what else is about validation, are left out where its images were trained on.
 """
 
 import errno
-import json
 import shutil
 import tempfile
 from collections.abc import Iterable, Iterator
@@ -20,7 +21,6 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from safetensors.torch import save
 
 from commands.errors import UserError, naming
 from mame_cnn.config import Config
@@ -28,12 +28,15 @@ from mame_cnn.config_file import write_config
 from mame_cnn.data.dataset import Dataset
 from mame_cnn.evaluation import evaluate
 from mame_cnn.final_training import FinalTraining
+from mame_cnn.model import Model
+from mame_cnn.model_file import WEIGHTS, write_model
+from mame_cnn.probabilities_file import write_probabilities
 
-WEIGHTS = "weights.safetensors"
 _METRICS = (
     *("epoch", "lr", "train_loss", "penalty", "train_accuracy"),
     *("val_loss", "val_accuracy", "images_per_s", "is_best"),
 )
+_KEPT_METRICS = ("train_loss", "train_accuracy", "val_loss", "val_accuracy")
 
 
 def numbered(parent: Path, name: str) -> Iterator[Path]:
@@ -92,37 +95,45 @@ class RunFiles:
         """Write all files into a folder."""
         with naming(folder):
             write_config(folder / "config.toml", self.config, self.provenance)
-            (folder / WEIGHTS).write_bytes(save(self.training.state, self._metadata()))
+            write_model(folder / WEIGHTS, self.model)
             history = pd.DataFrame([asdict(result) for result in self.training.history])
-            history[list(_METRICS)].to_csv(folder / "metrics.csv", index=False)
-            self._probabilities().to_csv(folder / "val_probabilities.csv", index=False)
-            evaluation = evaluate(
-                self.training.val_probs, self.dataset.val.labels, self.dataset.classes
-            )
-            evaluation.report.to_csv(folder / "classification_report.csv", index=False)
-            evaluation.confusions.to_csv(folder / "confusion_matrix.csv")
+            of_training = [name for name in _METRICS if not name.startswith("val_")]
+            columns = list(_METRICS) if self.training.is_validated else of_training
+            history[columns].to_csv(folder / "metrics.csv", index=False)
+            if self.training.is_validated:
+                self._write_validation(folder)
 
-    def _metadata(self) -> dict[str, str]:
-        """Return what the weights need to be used, as safetensors takes it: JSON by name."""
-        dataset = self.dataset
-        identity = {
-            "classes": list(dataset.classes),
-            "channels": dataset.channels,
-            "image_size": dataset.image_size,
-            "mean": dataset.mean,
-            "std": dataset.std,
-            "config_digest": self.config.digest,
-            "data_digest": dataset.digest,
-            "seed": self.config.seed,
-            "provenance": self.provenance,
-        }
-        return {name: json.dumps(value) for name, value in identity.items()}
+    @property
+    def model(self) -> Model:
+        """The network that was kept, ready to be used."""
+        dataset, best = self.dataset, self.training.best
+        return Model(
+            config=self.config,
+            classes=dataset.classes,
+            channels=dataset.channels,
+            mean=dataset.mean,
+            std=dataset.std,
+            data_name=dataset.name,
+            data_digest=dataset.digest,
+            metrics={
+                "best_epoch": best.epoch,
+                "epochs": len(self.training.history),
+                **{
+                    name: getattr(best, name)
+                    for name in _KEPT_METRICS
+                    if self.training.is_validated or not name.startswith("val_")
+                },
+            },
+            provenance=self.provenance,
+            state=self.training.state,
+        )
 
-    def _probabilities(self) -> pd.DataFrame:
-        """Return a row a validation image; prefixed, as a class may be called `image`."""
-        dataset = self.dataset
-        columns = [f"prob {name}" for name in dataset.classes]
-        table = pd.DataFrame(self.training.val_probs, columns=columns)
-        table.insert(0, "image", list(dataset.val.names))
-        table.insert(1, "label", [dataset.classes[label] for label in dataset.val.labels])
-        return table
+    def _write_validation(self, folder: Path) -> None:
+        """Write what the network says of validation images that it was not trained on."""
+        probs, val, classes = self.training.val_probs, self.dataset.val, self.dataset.classes
+        write_probabilities(
+            folder / "val_probabilities.csv", probs, val.labels, val.names, classes
+        )
+        evaluation = evaluate(probs, val.labels, classes)
+        evaluation.report.to_csv(folder / "classification_report.csv", index=False)
+        evaluation.confusions.to_csv(folder / "confusion_matrix.csv")

@@ -2,37 +2,38 @@
 
 import argparse
 import sys
-import tempfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import Path
 from statistics import mean, stdev
 from typing import Any
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from commands.arguments import whole
 from commands.errors import UserError, exit_status
-from mame_cnn.config import Config
 from mame_cnn.config_file import read_config
 from mame_cnn.data.dataset import Dataset
 from mame_cnn.data.load import load_dataset
 from mame_cnn.device import choose_device
-from mame_cnn.device_data import DeviceData, to_device
+from mame_cnn.device_data import to_device
 from mame_cnn.environment import environment
-from mame_cnn.final_training import FinalTraining, train_to_the_end
-from mame_cnn.free_memory import give_back
+from mame_cnn.final_training import Failed, FinalTraining, check_feasible
+from mame_cnn.model_file import WEIGHTS, read_model
+from mame_cnn.onnx_export import ONNX, check_installed, export
 from mame_cnn.precision import choose_precision
-from mame_cnn.progress import EpochResult
-from mame_cnn.run_folder import RunFiles, check_is_free, numbered, place_run, unfinished_run
-from mame_cnn.seeds import derive_seed
+from mame_cnn.run_folder import check_is_free, numbered, unfinished_run
+from mame_cnn.run_keeper import RunKeeper
+from mame_cnn.training_display import TrainingDisplay
+from mame_cnn.training_of_many import train_all
+from mame_cnn.training_plan import Plan, add_options, with_seed
 
 EXAMPLES = """\
 examples:
   python -m mame_cnn.train studies/regularization/best.toml
   python -m mame_cnn.train studies/regularization/best.toml --epochs 100 --seeds 3
   python -m mame_cnn.train studies/regularization/best.toml --data ~/mame --device cuda
+  python -m mame_cnn.train studies/regularization/best.toml --train-on-val --ema 0.999
 """
 
 
@@ -42,6 +43,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     config, provenance = read_config(options.config)
     if options.out is not None:
         check_is_free(options.out)
+    if options.onnx:
+        check_installed()
+    plan = Plan.of(options)
     device = choose_device(options.device)
     precision = choose_precision(options.precision, device)
     source = config.data.source if options.data is None else options.data
@@ -50,28 +54,31 @@ def main(argv: Sequence[str] | None = None) -> int:
     for note in dataset.notes:
         console.print(note, markup=False)
     _warn_of_other_data(provenance, dataset, console)
-    config = _with_options(config, dataset.source, options.epochs)
-    data = to_device(dataset, device, precision=precision)
-    accuracies = []
-    for number in range(options.seeds):
-        seeded = _with_seed(config, number)
-        with unfinished_run(_parent(options)) as unfinished:
-            training = _train(seeded, data, console)
-            trained = _trained(dataset, environment(device, precision), training)
-            files = RunFiles(seeded, training, dataset, {**provenance, "training": trained})
-            folder = _keep(files, unfinished, _places(options, number))
-        searched = provenance.get("value") if number == 0 else None
-        _summarise(training, searched, folder, console)
-        accuracies.append(training.best.val_accuracy)
-        give_back(device)
-        if training.is_interrupted:
-            return 130
-    if len(accuracies) > 1:
-        console.print(
-            f"{len(accuracies)} seeds: validation accuracy {mean(accuracies):.1%}, "
-            f"standard deviation {100 * stdev(accuracies):.1f} points"
-        )
-    return 0
+    config = plan.applied(config, dataset.source, provenance)
+    configs = [with_seed(config, number) for number in range(options.seeds)]
+    data = plan.data(to_device(dataset, device, precision=precision))
+    check_feasible(configs[:1], data)
+    names = [f"seed {number}" for number in range(1, options.seeds + 1)]
+    display = TrainingDisplay(console, names, config.training.epochs)
+    told = _Told(provenance, plan, console)
+    with unfinished_run(_parent(options)) as staging, display.shown():
+        keeper = RunKeeper(staging, dataset, environment(device, precision), plan.splits)
+        for number, ending in train_all(
+            configs,
+            data,
+            cohort=plan.cohort_size(device),
+            on_epoch=display.epoch,
+            keeps_last=plan.uses_val,
+        ):
+            if isinstance(ending, Failed):
+                told.failed(ending, names[number])
+            else:
+                places = _places(options, number)
+                folder = keeper.keep(configs[number], provenance, ending, places)
+                told.trained(ending, number, folder)
+                if options.onnx:
+                    export(read_model(folder / WEIGHTS), folder / ONNX)
+    return told.exit_status()
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -82,37 +89,11 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("config", type=Path, metavar="CONFIG.toml")
-    parser.add_argument("--data", metavar="DIR|digits", help="default: what the file names")
-    parser.add_argument("--epochs", type=whole(at_least=1), help="default: what the file says")
-    parser.add_argument(
-        "--seeds", type=whole(at_least=1), default=1, metavar="K", help="train K times"
-    )
-    parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:1")
-    parser.add_argument(
-        "--precision",
-        default="auto",
-        help="auto, float32 or bfloat16 (default: auto, bfloat16 where the hardware has it)",
-    )
+    add_options(parser)
     parser.add_argument(
         "--out", type=Path, metavar="DIR", help="default: runs/NAME-01 beside the file"
     )
-    parser.add_argument("--quiet", action="store_true", help="print errors only")
     return parser
-
-
-def _with_options(config: Config, source: str, epochs: int | None) -> Config:
-    """Return the configuration with what the command line says of it."""
-    content = config.model_dump(mode="json")
-    content["data"]["source"] = source
-    if epochs is not None:
-        content["training"]["epochs"] = epochs
-    return Config.model_validate(content)
-
-
-def _with_seed(config: Config, number: int) -> Config:
-    """Return the configuration as it is first, then with derived seeds."""
-    seed = config.seed if number == 0 else derive_seed(config.seed, "repetition", number)
-    return config.model_copy(update={"seed": seed})
 
 
 def _parent(options: argparse.Namespace) -> Path:
@@ -132,33 +113,6 @@ def _places(options: argparse.Namespace, number: int) -> Iterator[Path]:
     return chain([wanted], numbered(wanted.parent, f"{wanted.name}-again"))
 
 
-def _keep(files: RunFiles, unfinished: Path, places: Iterable[Path]) -> Path:
-    """Write a run and put it into its place; what the disk has no room for is kept elsewhere."""
-    try:
-        files.write(unfinished)
-    except OSError as error:
-        rescue = Path(tempfile.mkdtemp(prefix="run-"))
-        files.write(rescue)
-        raise UserError(
-            f"{unfinished.parent}: {error.strerror}; the finished run is kept in {rescue}"
-        ) from error
-    return place_run(unfinished, places)
-
-
-def _trained(
-    dataset: Dataset, versions: dict[str, str], training: FinalTraining
-) -> dict[str, Any]:
-    """Return the provenance of this training, beside that of the search."""
-    return {
-        "data_name": dataset.name,
-        "data_source": dataset.source,
-        "data_digest": dataset.digest,
-        "best_epoch": training.best.epoch,
-        "val_accuracy": training.best.val_accuracy,
-        "environment": versions,
-    }
-
-
 def _warn_of_other_data(provenance: dict[str, Any], dataset: Dataset, console: Console) -> None:
     searched = provenance.get("data_digest")
     if searched not in (None, dataset.digest):
@@ -169,44 +123,51 @@ def _warn_of_other_data(provenance: dict[str, Any], dataset: Dataset, console: C
         )
 
 
-def _train(config: Config, data: DeviceData, console: Console) -> FinalTraining:
-    """Train with a progress bar on a terminal and a line an epoch elsewhere."""
-    epochs = config.training.epochs
-    progress = Progress(
-        TextColumn("epoch"),
-        MofNCompleteColumn(),
-        BarColumn(),
-        TextColumn("{task.description}"),
-        TimeRemainingColumn(),
-        console=console,
-        disable=not console.is_terminal,
-    )
-    with progress:
-        task = progress.add_task("", total=epochs)
-        best = 0.0
+@dataclass
+class _Told:
+    """What is told of the trainings, as they end and in the end."""
 
-        def show(result: EpochResult) -> None:
-            nonlocal best
-            best = max(best, result.val_accuracy)
-            line = (
-                f"train {result.train_accuracy:6.1%}  val {result.val_accuracy:6.1%}  "
-                f"best {best:6.1%}  {result.images_per_s:,.0f} images/s"
+    provenance: Mapping[str, Any]
+    plan: Plan
+    console: Console
+    accuracies: list[float] = field(default_factory=list)
+    failures: list[str] = field(default_factory=list)
+    is_interrupted: bool = False
+
+    def trained(self, training: FinalTraining, number: int, folder: Path) -> None:
+        """Tell of one that ended with weights to keep."""
+        self.is_interrupted |= training.is_interrupted
+        best = training.best
+        if self.plan.uses_val:
+            line = f"training accuracy {best.train_accuracy:.1%}; no images left to validate on"
+        else:
+            line = f"validation accuracy {best.val_accuracy:.1%}, loss {best.val_loss:.3f}"
+            self.accuracies.append(best.val_accuracy)
+        kept = "kept" if self.plan.uses_val else "best"
+        self.console.print(f"{training.stopped_because}; {kept} epoch {best.epoch}\n{line}")
+        searched = self.provenance.get("value")
+        if number == 0 and not self.plan.uses_val and isinstance(searched, float):
+            gap = 100 * (best.val_accuracy - searched)
+            self.console.print(f"in the search it had {searched:.1%}: a gap of {gap:+.1f} points")
+        self.console.print(f"written to {folder}", markup=False)
+
+    def failed(self, failed: Failed, name: str) -> None:
+        """Tell of one that left nothing of use."""
+        self.is_interrupted |= failed.is_interrupted
+        self.failures.append(f"{name}: {failed.reason}")
+
+    def exit_status(self) -> int:
+        """Tell of all together, and return how the command ends."""
+        if len(self.accuracies) > 1:
+            self.console.print(
+                f"{len(self.accuracies)} seeds: validation accuracy {mean(self.accuracies):.1%}, "
+                f"standard deviation {100 * stdev(self.accuracies):.1f} points"
             )
-            progress.update(task, advance=1, description=line)
-            if not console.is_terminal:
-                console.print(f"epoch {result.epoch}/{epochs}  {line}")
-
-        return train_to_the_end(config, data, show)
-
-
-def _summarise(training: FinalTraining, searched: object, folder: Path, console: Console) -> None:
-    best = training.best
-    console.print(f"{training.stopped_because}; best epoch {best.epoch}")
-    console.print(f"validation accuracy {best.val_accuracy:.1%}, loss {best.val_loss:.3f}")
-    if isinstance(searched, float):
-        gap = 100 * (best.val_accuracy - searched)
-        console.print(f"in the search it had {searched:.1%}: a gap of {gap:+.1f} points")
-    console.print(f"written to {folder}", markup=False)
+        if self.is_interrupted:
+            return 130
+        if self.failures:
+            raise UserError("\n".join(self.failures))
+        return 0
 
 
 if __name__ == "__main__":

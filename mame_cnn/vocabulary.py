@@ -51,7 +51,9 @@ class _Names(Section):
 BLOCK_NAMES = ("width", *(name for name in Block.model_fields if name != "width"))
 DENSE_NAMES = {f"dense_{name}": name for name in Dense.model_fields}
 OPTIMIZER_NAMES = {"optimizer": "name", "lr": "lr", "weight_decay": "weight_decay"}
-TRAINING_NAMES = ("batch_size", "label_smoothing", "class_weights", "patience_epochs")
+TRAINING_NAMES = (
+    *("batch_size", "label_smoothing", "ema_decay", "class_weights", "patience_epochs"),
+)
 # Parameters of one option only: the choice, the option, and the field each one fills.
 SPECIAL_NAMES: dict[str, tuple[str, str, type[Section], str]] = {
     "momentum": ("optimizer", "sgd", Optimizer, "momentum"),

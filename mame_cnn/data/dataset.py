@@ -24,11 +24,13 @@ class Split:
         images: uint8 [N, H, W, C], read-only and C-contiguous; memory-mapped for a folder.
         labels: int64 [N], indices into the data set's classes.
         names: one name an image, unique within the split.
+        museums: one an image, empty where it is not known; nothing if the source names none.
     """
 
     images: Pixels
     labels: Labels
     names: tuple[str, ...]
+    museums: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)

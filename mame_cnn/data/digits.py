@@ -23,17 +23,17 @@ from mame_cnn.data.stratified import choose
 NAME = "digits"
 IMAGE_SIZE = 32
 N_HELD_OUT = 300  # images of test, and as many of val: 10 classes of 30, one point is 3 images
+CLASSES = tuple(str(digit) for digit in range(10))
 NOTE = "data: the embedded digits; for MAMe give --data DIR, set $MAME_DATA or fill data/mame"
 
 
 def load(image_size: int) -> Dataset:
     """Return the train and val splits of the digits."""
     splits = {split: _split(split, image_size) for split in ("train", "val")}
-    classes = tuple(str(digit) for digit in range(10))
     levels = np.bincount(splits["train"].images.reshape(-1), minlength=256)
     mean, std = mean_and_std(levels[np.newaxis].astype(np.int64))
     digest = dataset_digest(
-        classes,
+        CLASSES,
         image_size,
         {
             name: list(zip(s.names, s.labels.tolist(), map(image_digest, s.images), strict=True))
@@ -43,7 +43,7 @@ def load(image_size: int) -> Dataset:
     return Dataset(
         name=NAME,
         source=NAME,
-        classes=classes,
+        classes=CLASSES,
         image_size=image_size,
         channels=1,
         mean=mean,
@@ -53,6 +53,13 @@ def load(image_size: int) -> Dataset:
         train=splits["train"],
         val=splits["val"],
     )
+
+
+def list_test() -> tuple[tuple[str, ...], tuple[int, ...]]:
+    """Return the names and labels of the test split."""
+    labels = original()[1]
+    indices = split_indices(labels)["test"].tolist()
+    return tuple(map(name_of, indices)), tuple(labels[indices].tolist())
 
 
 def load_test(image_size: int) -> Split:

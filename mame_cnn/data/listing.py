@@ -16,11 +16,13 @@ N_SHOWN = 20  # faults of one kind named in a message; the others are counted
 
 @dataclass(frozen=True)
 class Item:
-    """One image: its name within the split, its file, and its class as an index."""
+    """One image: its name within the split, its file, its class as an index, and its museum."""
 
     name: str
     path: Path
     label: int
+    museum: str = ""
+    """Empty where the folder does not say."""
 
 
 @dataclass(frozen=True)

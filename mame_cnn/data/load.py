@@ -1,9 +1,10 @@
 """The door to all data: which source is meant, its train and val splits, its test split.
 
-The test split has a function of its own, so that nothing else opens it by accident.
+The test split has functions of its own, so that nothing else opens it by accident.
 """
 
 import os
+from dataclasses import dataclass
 from pathlib import Path
 
 from commands.errors import UserError
@@ -62,6 +63,33 @@ def load_dataset(
         notes=listing.notes,
         train=splits["train"],
         val=splits["val"],
+    )
+
+
+@dataclass(frozen=True)
+class TestListing:
+    """What a source says of its test split, before any of its images is opened."""
+
+    __test__ = False  # not a test, whatever its name begins with
+
+    data_name: str
+    classes: tuple[str, ...]
+    names: tuple[str, ...]
+    labels: tuple[int, ...]
+
+
+def list_test(source: str) -> TestListing:
+    """Return names and labels of the test split; no names if a source has none."""
+    if source == digits.NAME:
+        names, labels = digits.list_test()
+        return TestListing(digits.NAME, digits.CLASSES, names, labels)
+    listing = read_listing(source)
+    items = listing.splits["test"]
+    return TestListing(
+        listing.name,
+        listing.classes,
+        tuple(item.name for item in items),
+        tuple(item.label for item in items),
     )
 
 

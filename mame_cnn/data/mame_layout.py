@@ -18,17 +18,18 @@ LAYOUT = "MAMe metadata"
 TABLES = ("MAMe_metadata/MAMe_dataset.csv", "MAMe_dataset.csv")
 LABELS = "MAMe_labels.csv"
 IMAGE_FOLDERS = ("data_256", "MAMe_data_256/data_256", "MAMe_data_256")
-NAME, MEDIUM, SUBSET = "Image file", "Medium", "Subset"
+NAME, MEDIUM, SUBSET, MUSEUM = "Image file", "Medium", "Subset", "Museum"
 
 
 @dataclass(frozen=True)
 class Row:
-    """One line of the table; `size` is the original's width and height, where given."""
+    """One line of the table; museum and original size (width, height) where they are given."""
 
     line: int
     name: str
     medium: str
     subset: str
+    museum: str
     size: tuple[float, float] | None
 
 
@@ -56,7 +57,7 @@ def read(folder: Path) -> Listing:
     label = {name: k for k, name in enumerate(classes)}
     splits = {
         split: tuple(
-            Item(row.name, images / row.name, label[row.medium])
+            Item(row.name, images / row.name, label[row.medium], row.museum)
             for row in rows
             if row.subset == split
         )
@@ -112,7 +113,8 @@ def _row(line: int, cells: dict[str, str]) -> Row:
         size = (float(cells["Width"]), float(cells["Height"]))
     except (KeyError, ValueError):
         size = None
-    return Row(line, cells[NAME].strip(), cells[MEDIUM].strip(), cells[SUBSET].strip(), size)
+    name, medium, subset = (cells[column].strip() for column in (NAME, MEDIUM, SUBSET))
+    return Row(line, name, medium, subset, cells.get(MUSEUM, "").strip(), size)
 
 
 def _lines(path: Path) -> list[tuple[int, list[str]]]:

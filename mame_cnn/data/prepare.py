@@ -179,4 +179,5 @@ def _open(listing: Listing, split: str, folder: Path) -> Split:
     images = np.load(folder / f"{split}.npy", mmap_mode="r")
     labels = np.array([item.label for item in items], dtype=np.int64)
     labels.setflags(write=False)
-    return Split(images, labels, tuple(item.name for item in items))
+    names, museums = (tuple(item.name for item in items), tuple(item.museum for item in items))
+    return Split(images, labels, names, museums if any(museums) else ())

@@ -21,6 +21,7 @@ OWN: dict[str, tuple[Value, ...]] = {
     "lr": (3e-4, 1e-3, 6e-4, 1e-4),
     "weight_decay": (0.0, 0.01, 0.02, 0.0),
     "label_smoothing": (0.1, 0.0, 0.0, 0.2),
+    "ema_decay": (0.0, 0.9, 0.0, 0.5),
     "drop_rate": (0.2, 0.0, 0.3, 0.1),
     "head_drop_rate": (0.0, 0.5, 0.0, 0.2),
     "dense_drop_rate": (0.3, 0.1, 0.0, 0.0),
@@ -85,7 +86,7 @@ def courses(optimizer: str) -> list[list[tuple[EpochResult, State]]]:
     for number, config in enumerate(members(optimizer)):
         cohort = Cohort([config], [number], DATA)
         alone.append(
-            [(cohort.train_epoch()[0], cohort.network.member_state(0)) for _ in range(EPOCHS)]
+            [(cohort.train_epoch()[0], cohort.member_state(number)) for _ in range(EPOCHS)]
         )
     return alone
 
@@ -108,11 +109,11 @@ def test_a_member_becomes_the_same_whoever_comes_and_goes(
         cohort.drop(gone)
         if come:
             cohort.admit([configs[number] for number in come], come)
-        for slot, result in enumerate(cohort.train_epoch()):
+        for result in cohort.train_epoch():
             expected_result, expected_state = expected[result.key][result.epoch - 1]
             assert_equal_results(result, expected_result)
             torch.testing.assert_close(
-                cohort.network.member_state(slot), expected_state, atol=TOLERANCE, rtol=0
+                cohort.member_state(result.key), expected_state, atol=TOLERANCE, rtol=0
             )
 
 

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from commands.errors import UserError
-from mame_cnn.data.load import find_source, load_dataset, load_test
+from mame_cnn.data.load import find_source, list_test, load_dataset, load_test
 from tests.mame_cnn.data.conftest import Factory
 
 
@@ -76,3 +76,43 @@ def test_both_layouts_give_labels_that_fit_the_names(make: Factory) -> None:
 def test_notes_of_the_folder_reach_the_user(make: Factory) -> None:
     data = load_dataset(str(make.class_folders({"train": {"bronze": 8, "clay": 8}})), 8)
     assert "serve as val" in data.notes[0]
+
+
+@pytest.mark.parametrize("source", ["digits", "mame", "folders"])
+def test_the_test_split_is_listed_as_it_is_opened(make: Factory, source: str) -> None:
+    made = {"mame": make.mame, "folders": make.class_folders}
+    where = str(made[source]()) if source in made else source
+    listed, opened = list_test(where), load_test(where, 8)
+    assert listed.data_name == source
+    assert listed.classes == load_dataset(where, 8).classes
+    assert listed.names == opened.names
+    assert list(listed.labels) == opened.labels.tolist()
+
+
+def test_listing_the_test_split_opens_no_image(make: Factory) -> None:
+    folder = make.mame()
+    for path in (folder / "data_256").iterdir():
+        path.unlink()
+    assert len(list_test(str(folder)).names) == 3
+
+
+def test_a_source_without_a_test_split_lists_nothing(make: Factory) -> None:
+    folder = make.class_folders({"train": {"bronze": 8, "clay": 8}})
+    assert list_test(str(folder)).names == ()
+
+
+def test_images_carry_the_museums_that_the_metadata_name(make: Factory) -> None:
+    folder = make.mame()
+    table = folder / "MAMe_metadata" / "MAMe_dataset.csv"
+    table.write_text(
+        table.read_text().replace("val.clay.0.png,clay,Louvre", "val.clay.0.png,clay, ")
+    )
+    assert load_dataset(str(folder), 8).val.museums == ("Louvre", "Louvre", "", "Louvre")
+
+
+def test_folders_that_name_no_museum_have_none(make: Factory) -> None:
+    assert load_dataset(str(make.class_folders()), 8).val.museums == ()
+    folder = make.mame()
+    table = folder / "MAMe_metadata" / "MAMe_dataset.csv"
+    table.write_text(table.read_text().replace("Museum", "House"))
+    assert load_dataset(str(folder), 8).val.museums == ()

@@ -1,0 +1,131 @@
+"""One trained network, with all that it needs to say what an image shows."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from commands.errors import UserError
+from mame_cnn.classifier import Classifier
+from mame_cnn.cohort import EVALUATION_BATCH
+from mame_cnn.config import Config
+from mame_cnn.data.dataset import Pixels
+from mame_cnn.network import CohortNetwork
+from mame_cnn.views import VIEWS
+
+Probs = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class Model:
+    """A network's weights, and what they belong to."""
+
+    config: Config
+    classes: tuple[str, ...]
+    channels: int
+    mean: tuple[float, ...]
+    """Per channel over the training images, of pixel values scaled to [0, 1]; so is `std`."""
+    std: tuple[float, ...]
+    data_name: str
+    data_digest: str
+    metrics: Mapping[str, float]
+    """What training measured of these weights, by name."""
+    provenance: Mapping[str, Any]
+    """Where the configuration came from, and under `training` what was made of it."""
+    state: Mapping[str, Tensor]
+    """Weights and statistics on the CPU, in torch.nn's plain shapes."""
+
+    @property
+    def image_size(self) -> int:
+        """The side in pixels of the images that it takes."""
+        return self.config.data.image_size
+
+    @property
+    def training(self) -> Mapping[str, Any]:
+        """What the provenance tells of the training; empty where it tells nothing."""
+        told = self.provenance.get("training")
+        return told if isinstance(told, Mapping) else {}
+
+    @property
+    def saw_val(self) -> bool:
+        """Whether validation images were trained on, so that they prove nothing of it."""
+        return self.training.get("splits") == "train+val"
+
+    @cached_property
+    def weights_digest(self) -> str:
+        """12 hex digits of SHA-256 over the weights' names, shapes and bytes."""
+        return weights_digest(self.state)
+
+    def classifier(
+        self,
+        device: torch.device,
+        precision: torch.dtype = torch.float32,
+        views: str = "none",
+        dtype: torch.dtype = torch.float64,
+    ) -> Classifier:
+        """Return the network on a device, from bytes to probabilities.
+
+        Args:
+            precision: of convolutional blocks; all else is float32.
+            dtype: of the probabilities.
+        """
+        network = CohortNetwork(
+            [self.config.network],
+            channels=self.channels,
+            image_size=self.image_size,
+            n_classes=len(self.classes),
+        )
+        network.load_member_state(0, dict(self.state))
+        network.precision = precision
+        return Classifier(network.to(device), self.mean, self.std, views, dtype)
+
+    def probs(
+        self,
+        images: Pixels,
+        device: torch.device,
+        precision: torch.dtype = torch.float32,
+        views: str = "none",
+        batch: int = EVALUATION_BATCH,
+    ) -> Probs:
+        """Return probabilities [N, K] of uint8 images [N, H, W, C].
+
+        Raises `UserError` where the network's answer is not a number.
+
+        Args:
+            batch: images computed at once, every view of one counted: speed and memory, not
+                the result.
+        """
+        expected = (self.image_size, self.image_size, self.channels)
+        if images.dtype != np.uint8 or images.shape[1:] != expected:
+            raise ValueError(f"expected uint8 [N, {expected}], got {images.dtype} {images.shape}")
+        classifier = self.classifier(device, precision, views)
+        step = max(1, batch // VIEWS[views])
+        probs = np.empty((len(images), len(self.classes)))
+        with torch.inference_mode():
+            for first in range(0, len(images), step):
+                # A copy, as torch warns of memory-mapped arrays that it must not write to.
+                part = torch.from_numpy(np.array(images[first : first + step]))
+                probs[first : first + step] = classifier(part.to(device)).cpu().numpy()
+        n_bad = int((~np.isfinite(probs)).any(axis=1).sum())
+        if n_bad:
+            raise UserError(
+                f"weights {self.weights_digest}: the probabilities of {n_bad:,} of "
+                f"{len(images):,} images are not finite"
+            )
+        return probs
+
+
+def weights_digest(state: Mapping[str, Tensor]) -> str:
+    """Return 12 hex digits of SHA-256 over names, types, shapes and bytes, ordered by name."""
+    content = hashlib.sha256()
+    for name, tensor in sorted(state.items()):
+        content.update(json.dumps([name, str(tensor.dtype), list(tensor.shape)]).encode())
+        content.update(tensor.detach().cpu().numpy().tobytes())
+    return content.hexdigest()[:12]
