@@ -12,8 +12,12 @@ import torch
 from mame_cnn.data.dataset import Dataset, Split
 from mame_cnn.progress import EpochResult
 from mame_cnn.trainer import ImageTrainer
+from mame_cnn.val_probabilities import FILE
 from search.space import Value
 from search.trainer import Member
+
+_N_VAL, _N_CLASSES = 1450, 29
+"""MAMe's validation images and classes."""
 
 
 @dataclass(frozen=True)
@@ -115,6 +119,10 @@ class IdleCohort:
         nap = Nap(self.epoch, begin_s, time.perf_counter(), processor_s)
         self.trainer.clock.naps.append(nap)
         return results
+
+    def files(self, key: int) -> Mapping[str, bytes]:
+        """Return a file of the size that a trial on MAMe leaves: float16 [N, K] and int64 [N]."""
+        return {FILE: bytes(2 * _N_VAL * _N_CLASSES + 8 * _N_VAL)}
 
     def drop(self, keys: Collection[int]) -> None:
         """Remove members."""

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from search.artifacts import Artifacts
 from search.display import Display, QuietDisplay
 from search.engine import search
 from search.outcome import Outcome
@@ -37,4 +38,5 @@ def run_study(
         seed=0,
         display=QuietDisplay() if display is None else display,
         cohort=cohort,
+        artifacts=Artifacts(journal.parent / "artifacts"),
     )

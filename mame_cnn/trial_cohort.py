@@ -1,6 +1,6 @@
 """A cohort whose members are trials: parameters become configurations on the way in."""
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Protocol, TypeVar
 
 from mame_cnn.cohort import Cohort
@@ -9,6 +9,7 @@ from mame_cnn.device_data import DeviceData
 from mame_cnn.progress import EpochResult
 from mame_cnn.room import check_room, within_memory
 from mame_cnn.step_memory import step_memory
+from mame_cnn.val_probabilities import FILE, ValProbabilities
 from mame_cnn.vocabulary import Params
 
 Result = TypeVar("Result")
@@ -49,14 +50,21 @@ class TrialCohort:
         check_room(len(configs), self._need, self._device)
         keys = [member.key for member in members]
         self.cohort = self._within_memory(lambda: Cohort(configs, keys, data), len(configs))
+        self._val_probs = ValProbabilities(data.val.labels)
 
     def train_epoch(self) -> list[EpochResult]:
         """Train every member for its next epoch and return one result a member."""
-        return self._within_memory(self.cohort.train_epoch, len(self.cohort.keys))
+        return self._within_memory(self._train_epoch, len(self.cohort.keys))
+
+    def files(self, key: int) -> Mapping[str, bytes]:
+        """Return what is to be kept of a member: what it said in its best epoch."""
+        content = self._val_probs.file(key)
+        return {} if content is None else {FILE: content}
 
     def drop(self, keys: Collection[int]) -> None:
         """Remove members; those that stay train on as if the others had never been."""
         self.cohort.drop(keys)
+        self._val_probs.drop(keys)
 
     def admit(self, members: Sequence[Member]) -> None:
         """Take in members between two epochs; each starts at its own first epoch."""
@@ -66,6 +74,11 @@ class TrialCohort:
         n_members = n_there + len(members)
         check_room(n_members, self._need, self._device, n_there=n_there)
         self._within_memory(lambda: self.cohort.admit(configs, keys), n_members)
+
+    def _train_epoch(self) -> list[EpochResult]:
+        results = self.cohort.train_epoch()
+        self._val_probs.take(results, self.cohort.val_logits)
+        return results
 
     def _within_memory(self, act: Callable[[], Result], n_members: int) -> Result:
         return within_memory(act, n_members, self._need, self._device)

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from search import note
+from search.artifacts import Artifacts
 from search.claims import enqueue_baselines, n_counted
 from search.crew import Crew, Crews
 from search.display import Display
@@ -20,7 +21,7 @@ from search.pruners import Pruner
 from search.running import Books, first_line
 from search.samplers import Sampler
 from search.study import OpenStudy
-from search.trainer import Record, Trainer
+from search.trainer import Cohort, Record, Trainer
 from search.training_errors import TrainingError, blaming
 
 _N_EQUAL_FAILURES = 3
@@ -38,6 +39,7 @@ def search(
     display: Display,
     timeout_s: float | None = None,
     cohort: int | None = 1,
+    artifacts: Artifacts | None = None,
 ) -> Outcome:
     """Run trials until the study has its total, and say how it stands.
 
@@ -46,9 +48,10 @@ def search(
     Args:
         cohort: how many trials train together, where they fit into memory; None: as many as
             train fastest.
+        artifacts: where files of trials are kept; None: nowhere.
     """
     deadline = math.inf if timeout_s is None else time.monotonic() + timeout_s
-    books = Books(opened, display)
+    books = Books(opened, display, artifacts)
     crews = Crews(opened, trainer, books, sampler, total, seed, cohort)
     loop = _Loop(opened, trainer, total, crews, pruner, books, deadline)
     display.opened(books.standing())
@@ -127,7 +130,7 @@ class _Loop:
             with blaming(runs):
                 records = cohort.train_epoch()
             with held():
-                gone = self._book(records)
+                gone = self._book(records, cohort)
             if self._is_late() or len(gone) == len(runs):
                 return
             if gone:
@@ -139,7 +142,7 @@ class _Loop:
                 with blaming(runs):
                     cohort.admit([run.member for run in joined])
 
-    def _book(self, records: Sequence[Record]) -> set[int]:
+    def _book(self, records: Sequence[Record], cohort: Cohort) -> set[int]:
         """Report all, judge all, end some; return the numbers of those that ended."""
         sound = [_sound(record) for record in records]
         over = {record.key for record in sound if record.failure or record.is_finished}
@@ -151,7 +154,7 @@ class _Loop:
         gone = over | self.pruner.doomed(self.opened.study, judged)
         for record in sound:
             if record.key in gone:
-                self.books.end(record)
+                self.books.end(record, cohort)
         return gone
 
     def _recover(self, failed: TrainingError) -> None:

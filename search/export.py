@@ -2,7 +2,8 @@
 
 The best trials are the complete ones of the highest value; of equal values the earlier one
 stands first, which is the trial that Optuna and its dashboard call the best. Of trials with
-equal parameters the best is taken, so that the top five are five configurations.
+equal parameters the best is taken, so that the top five are five configurations. Which of them
+err on different images, for --diverse, is told by `search.diverse`.
 """
 
 import argparse
@@ -13,6 +14,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
+from textwrap import fill
 from typing import Any
 
 import tomli_w
@@ -22,6 +24,8 @@ from optuna.trial import FrozenTrial
 from commands.arguments import whole
 from commands.errors import UserError, exit_status, naming
 from search import pins
+from search.artifacts import DEFAULT_ARTIFACTS, Artifacts
+from search.diverse import RULE, diverse_trials
 from search.storage import DEFAULT_STORAGE, Place, open_storage
 from search.study import load_study
 from search.trials import BEST_EPOCH, CONFIG, ENVIRONMENT, SEED, best_value, point, ranked, tally
@@ -30,6 +34,7 @@ _EXAMPLES = """examples:
   python -m search.export regularization
   python -m search.export regularization --trial 12
   python -m search.export regularization --top 5 --out members/
+  python -m search.export regularization --top 5 --diverse
   python -m search.export regularization --storage postgresql://host/studies
 """
 _SIGNATURE = "# Written by search.export: "
@@ -37,12 +42,18 @@ _SIGNATURE = "# Written by search.export: "
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Export trials of a study as TOML files that train again."""
-    arguments = _parser().parse_args(argv)
+    parser = _parser()
+    arguments = parser.parse_args(argv)
+    if arguments.diverse and arguments.top is None:
+        parser.error("--diverse says which trials --top K are, and needs it")
     place = open_storage(arguments.storage, create=False)
     study = load_study(place, arguments.study)
     out = None if arguments.out is None else Path(arguments.out)
     if arguments.top is not None:
-        paths = export_top(place, study, arguments.top, out)
+        trials = different_trials(study)
+        if arguments.diverse:
+            trials = diverse_trials(trials, arguments.top, Artifacts(arguments.artifacts), print)
+        paths = export_top(place, study, trials[: arguments.top], out)
         if len(paths) < arguments.top:
             print(f"{len(paths)} different complete trials, not {arguments.top}: all are exported")
     else:
@@ -73,16 +84,22 @@ def export_one(place: Place, study: Study, number: int | None, out: Path | None 
     return path
 
 
-def export_top(place: Place, study: Study, n_top: int, out: Path | None = None) -> list[Path]:
-    """Write the configurations of the best trials, at most so many, as 01.toml, 02.toml, ..."""
-    folder = out or place.folder / study.study_name / "top"
-    if folder.exists() and not folder.is_dir():
-        raise UserError(f"--out {folder}: is a file; --top writes a folder")
-    _best(study)
+def different_trials(study: Study) -> list[FrozenTrial]:
+    """Return the complete trials, best first, of equal parameters the best alone."""
+    _best(study)  # there is one, or it is said how the study stands
     unique: dict[Any, FrozenTrial] = {}
     for trial in ranked(study.get_trials(deepcopy=False)):
         unique.setdefault(point(trial.params), trial)
-    trials = list(unique.values())[:n_top]
+    return list(unique.values())
+
+
+def export_top(
+    place: Place, study: Study, trials: Sequence[FrozenTrial], out: Path | None = None
+) -> list[Path]:
+    """Write the configurations of these trials, in this order, as 01.toml, 02.toml, ..."""
+    folder = out or place.folder / study.study_name / "top"
+    if folder.exists() and not folder.is_dir():
+        raise UserError(f"--out {folder}: is a file; --top writes a folder")
     for trial in trials:
         _config(study, trial)  # a trial that cannot be exported shows before anything is written
     paths = [folder / f"{rank:02}.toml" for rank in range(1, len(trials) + 1)]
@@ -181,7 +198,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m search.export",
         description="Write trials of a study as complete configurations, ready to be trained.",
-        epilog=_EXAMPLES,
+        epilog=fill(f"--diverse: {RULE}", 88) + f"\n\n{_EXAMPLES}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("study", metavar="STUDY", help="the study's name")
@@ -191,6 +208,18 @@ def _parser() -> argparse.ArgumentParser:
     )
     which.add_argument(
         "--top", type=whole(at_least=1), metavar="K", help="the K best trials, a folder"
+    )
+    parser.add_argument(
+        "--diverse",
+        action="store_true",
+        help="with --top: about equally good trials that err on different images, see below",
+    )
+    parser.add_argument(
+        "--artifacts",
+        type=Path,
+        default=DEFAULT_ARTIFACTS,
+        metavar="DIR",
+        help="for --diverse: search.run's --artifacts (default: %(default)s)",
     )
     parser.add_argument(
         "--storage",

@@ -4,12 +4,12 @@ import argparse
 from pathlib import Path
 
 from commands.arguments import seconds, whole
+from search.artifacts import DEFAULT_ARTIFACTS
 from search.pruners import PRUNERS
 from search.samplers import SAMPLERS
 from search.storage import DEFAULT_STORAGE
 
 DEFAULT_TRIALS = 50
-_DEFAULT_ARTIFACTS = Path("studies/artifacts")
 
 EXAMPLES = """\
 examples:
@@ -50,9 +50,10 @@ def make_parser() -> argparse.ArgumentParser:
     add(
         "--artifacts",
         type=Path,
-        default=_DEFAULT_ARTIFACTS,
+        default=DEFAULT_ARTIFACTS,
         metavar="DIR",
-        help="made for files of trials, of which there are none yet (default: %(default)s)",
+        help="where complete trials leave their validation probabilities, for search.export "
+        "--diverse and for optuna-dashboard (default: %(default)s)",
     )
     add(
         "--sampler",

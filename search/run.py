@@ -22,6 +22,7 @@ from mame_cnn.device import choose_device
 from mame_cnn.parameters import space_faults
 from mame_cnn.precision import choose_precision
 from mame_cnn.trainer import ImageTrainer
+from search.artifacts import Artifacts
 from search.display import Display, make_display
 from search.drawing import check_trainable
 from search.engine import search
@@ -99,6 +100,7 @@ class _Job:
             display=display,
             timeout_s=timeout_s,
             cohort=_cohort_size(self.options.cohort, self.trainer.device),
+            artifacts=Artifacts(self.options.artifacts),
         )
 
 

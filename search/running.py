@@ -11,11 +11,12 @@ from dataclasses import dataclass, field
 
 from optuna.trial import Trial, TrialState
 
+from search.artifacts import Artifacts
 from search.claims import give_up
 from search.display import Display
 from search.parameters import Value
 from search.study import OpenStudy
-from search.trainer import Member, Record
+from search.trainer import Cohort, Member, Record
 from search.trials import BEST_EPOCH, FAILURE, METRICS, TRACEBACK, Tally, tally
 
 _LONGEST_MESSAGE = 300
@@ -46,11 +47,14 @@ class Books:
 
     opened: OpenStudy
     display: Display
+    artifacts: Artifacts | None = None
+    """Where the files of trials go; None: none are kept."""
     own: dict[int, Running] = field(default_factory=dict)
     """By number, which is the order in which they were claimed."""
     failures: list[str] = field(default_factory=list)
     """Messages of the trials that failed since the last one that did not."""
     n_claimed: int = 0
+    _has_said_not_kept: bool = False
 
     @property
     def training(self) -> list[Running]:
@@ -85,8 +89,12 @@ class Books:
             run.best = record
         return True
 
-    def end(self, record: Record) -> None:
-        """End a trial after this record: it is complete if that says so, else pruned."""
+    def end(self, record: Record, cohort: Cohort) -> None:
+        """End a trial after this record: it is complete if that says so, else pruned.
+
+        Args:
+            cohort: in which it trained, and still is.
+        """
         run = self.own.pop(record.key)
         best = run.best or record
         run.trial.set_user_attr(BEST_EPOCH, best.epoch)
@@ -98,11 +106,39 @@ class Books:
             how = f"pruned: {record.failure}"
         else:
             how = "complete" if record.is_finished else "pruned"
+        self._keep_files(run, cohort if how == "complete" else None)
         if how == "complete":
             self.opened.study.tell(run.trial, best.value)
         else:
             self.opened.study.tell(run.trial, state=TrialState.PRUNED)
         self.display.ended(record.key, how, self.standing())
+
+    def _keep_files(self, run: Running, cohort: Cohort | None) -> None:
+        """Keep what a trial leaves; where that fails, it has ended without.
+
+        Args:
+            cohort: which is asked for files of its own; None: it is not asked.
+        """
+        if self.artifacts is None or cohort is None:
+            return
+        files: Mapping[str, bytes] = {}
+        try:
+            files = cohort.files(run.trial.number)
+        except Exception as error:  # the trainer may raise anything
+            self._say_not_kept(first_line(error))
+        try:
+            self.artifacts.keep(run.trial, files)
+        except OSError as error:
+            self._say_not_kept(f"--artifacts {self.artifacts.folder}: {error.strerror or error}")
+
+    def _say_not_kept(self, reason: str) -> None:
+        """Say so once; not of which trial, so that several workers say the same."""
+        if not self._has_said_not_kept:
+            self._has_said_not_kept = True
+            self.display.said(
+                f"{reason}: files of trials are not kept, without which search.export cannot "
+                "tell --diverse trials; the trials count all the same"
+            )
 
     def fail(self, run: Running, error: BaseException) -> None:
         """Close a trial whose training raised; it counts."""

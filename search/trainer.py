@@ -62,6 +62,13 @@ class Cohort(Protocol):
     def train_epoch(self) -> Sequence[Record]:
         """Train every member for one epoch and return one record a member."""
 
+    def files(self, key: int) -> Mapping[str, bytes]:
+        """Return what is to be kept of a member that has ended and not yet been dropped.
+
+        By file name. Under `val_probabilities.npz` classifiers leave what they said of the
+        validation images in the member's best epoch, as `search.predictions` reads it.
+        """
+
     def drop(self, keys: Collection[int]) -> None:
         """Remove members; those that stay are trained on as if the others had never been."""
 

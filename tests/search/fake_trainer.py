@@ -79,6 +79,8 @@ class FakeTrainer:
     curve: Callable[[Mapping[str, Value], int], float] = lambda params, epoch: (
         height(params) * (1 - 0.5**epoch)
     )
+    files: Callable[[Member], Mapping[str, bytes]] = lambda member: {}
+    """What a member leaves when it has ended; may raise."""
     shared_names: frozenset[str] = frozenset({"depth"})
     """What the fusion key depends on."""
     fitting: int = 1000
@@ -131,6 +133,10 @@ class FakeCohort:
     def train_epoch(self) -> Sequence[FakeRecord]:
         self.trainer.trained.append([member.key for member in self.members])
         return [self._record(member) for member in self.members]
+
+    def files(self, key: int) -> Mapping[str, bytes]:
+        [member] = [member for member in self.members if member.key == key]
+        return self.trainer.files(member)
 
     def drop(self, keys: Collection[int]) -> None:
         self.members = [member for member in self.members if member.key not in keys]

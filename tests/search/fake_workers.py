@@ -59,8 +59,13 @@ def _work(folder: Path, total: int, n_held: int, fails: bool) -> int:
             with (folder / "gate").open("rb", buffering=0) as pipe:
                 pipe.read(1)
 
-    trainer = FakeTrainer(epochs=EPOCHS, before_epoch=hold)
-    events.came_to(searched(folder, total, trainer=trainer, display=events))
+    trainer = FakeTrainer(
+        epochs=EPOCHS,
+        before_epoch=hold,
+        files=lambda member: {"key.txt": str(member.key).encode()},
+    )
+    artifacts = folder / "artifacts"
+    events.came_to(searched(folder, total, trainer=trainer, display=events, artifacts=artifacts))
     return 0
 
 

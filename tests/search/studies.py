@@ -4,6 +4,7 @@ from pathlib import Path
 
 from optuna.trial import FrozenTrial
 
+from search.artifacts import Artifacts
 from search.display import Display, QuietDisplay
 from search.engine import search
 from search.outcome import Outcome
@@ -35,6 +36,7 @@ def searched(
     display: Display | None = None,
     timeout_s: float | None = None,
     cohort: int | None = 1,
+    artifacts: Path | None = None,
 ) -> Outcome:
     """Run a search as a process of its own would: everything is opened anew."""
     trainer = trainer or FakeTrainer()
@@ -49,6 +51,7 @@ def searched(
         display=display or QuietDisplay(),
         timeout_s=timeout_s,
         cohort=cohort,
+        artifacts=Artifacts(artifacts) if artifacts else None,
     )
 
 

@@ -10,6 +10,7 @@ from search.export import main
 from search.space import Space
 from search.trials import ranked
 from tests.search.fake_trainer import GRID, FakeTrainer
+from tests.search.predicting import left_by
 from tests.search.studies import opened_in, searched, trials_in
 
 
@@ -120,6 +121,42 @@ def test_a_smaller_top_leaves_nothing_of_a_larger_one_but_what_is_not_its_own(
     _export(tmp_path, "small", "--top", "2", "--out", str(folder))
     left = sorted(file.name for file in folder.iterdir())
     assert left == ["01.toml", "02.toml", "07.toml", "notes.txt"]
+
+
+def test_diverse_trials_err_on_different_images(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    # All are equally good; 0 and 1 fail on the same images, 2 on others.
+    trainer = FakeTrainer(
+        epochs=1,
+        curve=lambda params, epoch: 0.9,
+        files=lambda member: left_by(range(50, 60) if member.key == 2 else range(10)),
+    )
+    searched(tmp_path, 3, trainer=trainer, artifacts=tmp_path / "kept")
+    options = ("--top", "2", "--diverse", "--artifacts", str(tmp_path / "kept"))
+    assert _export(tmp_path, "small", *options) == 0
+    files = [tmp_path / "small" / "top" / name for name in ("01.toml", "02.toml")]
+    assert [_read(file)["provenance"]["trial"] for file in files] == [0, 2]
+    assert "chosen among 3 trials" in capsys.readouterr().out
+
+
+def test_without_predictions_diverse_trials_are_refused_and_nothing_is_written(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    searched(tmp_path, 3)
+    options = ("--top", "2", "--diverse", "--artifacts", str(tmp_path / "none"))
+    assert _export(tmp_path, "small", *options) == 2
+    assert "none: without validation probabilities" in capsys.readouterr().err
+    assert not (tmp_path / "small").exists()
+
+
+def test_diverse_needs_a_number_of_trials(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as caught:
+        _export(tmp_path, "small", "--diverse")
+    assert caught.value.code == 2
+    assert "--diverse says which trials --top K are" in capsys.readouterr().err
 
 
 def test_out_is_the_file(tmp_path: Path) -> None:

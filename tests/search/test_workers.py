@@ -14,6 +14,7 @@ from optuna_dashboard import get_note
 
 from commands.errors import UserError
 from search import owner
+from search.artifacts import Artifacts
 from search.claims import Claim, claim, enqueue_baselines
 from search.display import QuietDisplay
 from search.outcome import Outcome
@@ -99,6 +100,8 @@ def test_three_workers_share_one_total(tmp_path: Path) -> None:
     assert display.how == dict.fromkeys(range(10), "complete")
     assert (outcome.ended, outcome.message) == ("total", "study small: has 10 trials")
     assert outcome.best is not None
+    kept = [Artifacts(tmp_path / "artifacts").read(trial, "key.txt") for trial in trials]
+    assert kept == [str(number).encode() for number in range(10)]
     # The draw depends on the number alone, so the three draw what one would.
     searched(tmp_path / "alone", 10, trainer=FakeTrainer(epochs=EPOCHS))
     assert [t.params for t in trials] == [t.params for t in trials_in(tmp_path / "alone")]
