@@ -1,0 +1,1 @@
+"""Pictures of what networks do; matplotlib for files, plotly for pages."""
