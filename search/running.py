@@ -14,6 +14,8 @@ from optuna.trial import Trial, TrialState
 from search.artifacts import Artifacts
 from search.claims import give_up
 from search.display import Display
+from search.history import FILE as HISTORY
+from search.history import history_file
 from search.parameters import Value
 from search.study import OpenStudy
 from search.trainer import Cohort, Member, Record
@@ -39,6 +41,8 @@ class Running:
     epoch: int = 0
     """The last epoch reported. A trial that starts again repeats some, which are not."""
     best: Record | None = None
+    records: list[Record] = field(default_factory=list)
+    """Of the epochs reported."""
 
 
 @dataclass
@@ -84,6 +88,7 @@ class Books:
         if record.epoch <= run.epoch:
             return False
         run.epoch = record.epoch
+        run.records.append(record)
         run.trial.report(record.value, step=record.epoch)
         if run.best is None or record.value > run.best.value:
             run.best = record
@@ -119,11 +124,12 @@ class Books:
         Args:
             cohort: which is asked for files of its own; None: it is not asked.
         """
-        if self.artifacts is None or cohort is None:
+        if self.artifacts is None:
             return
-        files: Mapping[str, bytes] = {}
+        files = {HISTORY: history_file(run.records)}
         try:
-            files = cohort.files(run.trial.number)
+            if cohort is not None:
+                files |= cohort.files(run.trial.number)
         except Exception as error:  # the trainer may raise anything
             self._say_not_kept(first_line(error))
         try:
@@ -136,8 +142,8 @@ class Books:
         if not self._has_said_not_kept:
             self._has_said_not_kept = True
             self.display.said(
-                f"{reason}: files of trials are not kept, without which search.export cannot "
-                "tell --diverse trials; the trials count all the same"
+                f"{reason}: files of trials are not kept, without which search.compare and "
+                "search.report know less; the trials count all the same"
             )
 
     def fail(self, run: Running, error: BaseException) -> None:

@@ -47,7 +47,8 @@ def test_optuna_finds_the_files_and_nothing_else_is_in_the_folder(tmp_path: Path
         for meta in get_all_artifact_meta(trial, storage=storage):
             with FileSystemArtifactStore(tmp_path / "a").open_reader(meta.artifact_id) as file:
                 found[trial.number, meta.filename] = meta.artifact_id, file.read()
-    assert found.keys() == {(n, name) for n in (0, 1) for name in ("seed.txt", "key.txt")}
+    names = ("history.csv", "seed.txt", "key.txt")
+    assert found.keys() == {(n, name) for n in (0, 1) for name in names}
     assert found[1, "key.txt"][1] == b"1"
     in_folder = {path.name for path in (tmp_path / "a").iterdir()}
     assert in_folder == {artifact_id for artifact_id, _ in found.values()}
@@ -69,7 +70,9 @@ def test_a_trial_that_is_pruned_or_fails_is_not_asked_for_files(tmp_path: Path) 
     complete = [trial.number for trial in trials if trial.state == TrialState.COMPLETE]
     assert 0 < len(complete) < 11
     assert asked == complete
-    assert [trial.number for trial in trials if ARTIFACTS in trial.user_attrs] == complete
+    for trial in trials:
+        left = {"history.csv", "a.txt"} if trial.number in complete else {"history.csv"}
+        assert trial.user_attrs[ARTIFACTS].keys() == left
 
 
 def test_nobody_is_asked_where_nothing_is_to_be_kept(tmp_path: Path) -> None:
@@ -84,11 +87,15 @@ def test_nobody_is_asked_where_nothing_is_to_be_kept(tmp_path: Path) -> None:
 def test_a_full_disk_costs_the_files_alone_and_is_said_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    display, folder = Listening(), tmp_path / "a"
+    write = Path.write_bytes
+
     def fail(path: Path, content: bytes) -> int:
-        raise OSError(errno.ENOSPC, "No space left on device", str(path))
+        if folder in path.parents:
+            raise OSError(errno.ENOSPC, "No space left on device", str(path))
+        return write(path, content)
 
     monkeypatch.setattr(Path, "write_bytes", fail)
-    display, folder = Listening(), tmp_path / "a"
     trainer = FakeTrainer(files=_seed_of)
     outcome = searched(tmp_path, 3, trainer=trainer, display=display, artifacts=folder)
     assert outcome.standing.n_complete == 3
@@ -112,7 +119,8 @@ def test_a_member_that_cannot_tell_its_files_is_complete_without(tmp_path: Path)
     searched(tmp_path, 3, trainer=trainer, display=display, artifacts=tmp_path / "a")
     trials = trials_in(tmp_path)
     assert _states(trials) == [TrialState.COMPLETE] * 3
-    assert [ARTIFACTS in trial.user_attrs for trial in trials] == [False, True, True]
+    assert ["key.txt" in trial.user_attrs[ARTIFACTS] for trial in trials] == [False, True, True]
+    assert all("history.csv" in trial.user_attrs[ARTIFACTS] for trial in trials)
     [line] = display.lines
     assert line.startswith("RuntimeError: the device is gone: ")
 
