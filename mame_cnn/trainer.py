@@ -46,9 +46,15 @@ class ImageTrainer:
         self.device = device
         self.epochs = epochs
         self._source = dataset.source
+        self._classes = dataset.classes
         self._data_seed = data_seed
         self._data = to_device(dataset, device, precision=precision)
-        self.data = {"name": dataset.name, "source": dataset.source, "digest": dataset.digest}
+        self.data = {
+            "name": dataset.name,
+            "source": dataset.source,
+            "digest": dataset.digest,
+            "classes": list(dataset.classes),
+        }
         self.objective = {
             "metric": f"best {self.metric} over the epochs",
             "epochs": epochs,
@@ -96,7 +102,7 @@ class ImageTrainer:
 
         Raises `MemoryError` if it does not fit.
         """
-        return TrialCohort(members, self._member_config, self._data)
+        return TrialCohort(members, self._member_config, self._data, self._classes)
 
     def _member_config(self, member: Member) -> Config:
         return self._config(member.params, member.seed)

@@ -3,11 +3,17 @@
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Protocol, TypeVar
 
+import numpy as np
+import numpy.typing as npt
+import torch
+
 from mame_cnn.cohort import Cohort
 from mame_cnn.config import Config
+from mame_cnn.data.dataset import Pixels
 from mame_cnn.device_data import DeviceData
 from mame_cnn.progress import EpochResult
 from mame_cnn.room import check_room, within_memory
+from mame_cnn.sketches.trial import trial_pictures
 from mame_cnn.step_memory import step_memory
 from mame_cnn.val_probabilities import FILE, ValProbabilities
 from mame_cnn.vocabulary import Params
@@ -40,9 +46,17 @@ class TrialCohort:
     """
 
     def __init__(
-        self, members: Sequence[Member], config_of: Callable[[Member], Config], data: DeviceData
+        self,
+        members: Sequence[Member],
+        config_of: Callable[[Member], Config],
+        data: DeviceData,
+        classes: Sequence[str] = (),
     ):
-        """Draw the members' first weights."""
+        """Draw the members' first weights.
+
+        Args:
+            classes: their names, for the pictures that members leave; without them, none are.
+        """
         self._config_of = config_of
         self._device = data.scale.device
         configs = [config_of(member) for member in members]
@@ -51,20 +65,24 @@ class TrialCohort:
         keys = [member.key for member in members]
         self.cohort = self._within_memory(lambda: Cohort(configs, keys, data), len(configs))
         self._val_probs = ValProbabilities(data.val.labels)
+        self._classes = classes
+        self._results: dict[int, list[EpochResult]] = {}
 
     def train_epoch(self) -> list[EpochResult]:
         """Train every member for its next epoch and return one result a member."""
         return self._within_memory(self._train_epoch, len(self.cohort.keys))
 
     def files(self, key: int) -> Mapping[str, bytes]:
-        """Return what is to be kept of a member: what it said in its best epoch."""
+        """Return what is to be kept of a member: what it said in its best epoch, and pictures."""
         content = self._val_probs.file(key)
-        return {} if content is None else {FILE: content}
+        return {} if content is None else {FILE: content, **self._pictures(key)}
 
     def drop(self, keys: Collection[int]) -> None:
         """Remove members; those that stay train on as if the others had never been."""
         self.cohort.drop(keys)
         self._val_probs.drop(keys)
+        for key in keys:
+            self._results.pop(key, None)
 
     def admit(self, members: Sequence[Member]) -> None:
         """Take in members between two epochs; each starts at its own first epoch."""
@@ -78,7 +96,23 @@ class TrialCohort:
     def _train_epoch(self) -> list[EpochResult]:
         results = self.cohort.train_epoch()
         self._val_probs.take(results, self.cohort.val_logits)
+        for result in results:
+            self._results.setdefault(result.key, []).append(result)
         return results
+
+    def _pictures(self, key: int) -> dict[str, bytes]:
+        probs, val = self._val_probs.probs(key), self.cohort.data.val
+        if probs is None or not self._classes:
+            return {}
+
+        def images_at(indices: npt.NDArray[np.intp]) -> Pixels:
+            chosen: Pixels = (
+                val.images[torch.from_numpy(indices).to(val.images.device)].cpu().numpy()
+            )
+            return chosen
+
+        labels = val.labels.cpu().numpy()
+        return trial_pictures(self._results[key], probs, labels, self._classes, images_at)
 
     def _within_memory(self, act: Callable[[], Result], n_members: int) -> Result:
         return within_memory(act, n_members, self._need, self._device)

@@ -3,20 +3,22 @@
 import argparse
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 from commands.errors import UserError, exit_status
-from mame_cnn.data import contact_sheet, digits, summary
+from mame_cnn.data import digits, pictures, summary
 from mame_cnn.data.fetch import BASE_URL, fetch
 from mame_cnn.data.layout import read_listing
 from mame_cnn.data.load import checked_image_size
 from mame_cnn.data.prepare import CHANNELS, prepare
+from mame_cnn.data.summary_page import write_summary
 from mame_cnn.data.survey import survey_digits, survey_folder
 
 EXAMPLES = """examples:
   python -m mame_cnn.data summary digits
-  python -m mame_cnn.data summary data/mame --out mame.png
+  python -m mame_cnn.data summary data/mame --out mame-summary
   python -m mame_cnn.data prepare data/mame --image-size 64
   python -m mame_cnn.data fetch data/mame
 """
@@ -45,7 +47,11 @@ def _parser() -> argparse.ArgumentParser:
     )
     commands = parser.add_subparsers(dest="command", required=True)
     for name, about, out in (
-        ("summary", "count, check and picture the images", "PNG to write the contact sheet to"),
+        (
+            "summary",
+            "count, check and picture the images",
+            "folder for the pictures and their page (default: NAME-summary)",
+        ),
         ("prepare", "decode train and val once, into the cache", "cache folder to use"),
     ):
         command = commands.add_parser(
@@ -72,28 +78,23 @@ def _parser() -> argparse.ArgumentParser:
 
 def _summary(arguments: argparse.Namespace) -> int:
     size = checked_image_size(arguments.folder, arguments.image_size)
+    draw: Callable[[], dict[str, bytes]]
     if arguments.folder == digits.NAME:
-        name, contents, survey = digits.NAME, summary.digit_contents(), survey_digits()
-        rows, channels = contact_sheet.digit_rows(), 1
+        name, channels = digits.NAME, 1
+        contents, survey = summary.digit_contents(), survey_digits()
+        draw = partial(pictures.digit_pictures, contents)
     else:
         listing = read_listing(arguments.folder)
-        name, contents, survey = (
-            listing.name,
-            summary.folder_contents(listing),
-            survey_folder(listing),
-        )
-        rows, channels = contact_sheet.folder_rows(listing, survey), CHANNELS
-    for line in summary.lines(contents, survey, size, channels):
-        print(line)
-    out = arguments.out or Path(f"{name}-contact-sheet.png")
-    if not any(tiles for _, tiles in rows):
-        print("contact sheet: not written, since there is no train image to show")
-        return 0
-    try:
-        contact_sheet.save(contact_sheet.draw(rows), out)
-    except OSError as error:
-        raise UserError(f"--out {out}: {(error.strerror or str(error)).lower()}") from error
-    print(f"contact sheet: {out}")
+        name, channels = listing.name, CHANNELS
+        contents, survey = summary.folder_contents(listing), survey_folder(listing)
+        draw = partial(pictures.folder_pictures, listing, contents, survey)
+    lines = list(summary.lines(contents, survey, size, channels))
+    print("\n".join(lines), flush=True)  # drawing takes a while
+    drawn = draw()
+    if pictures.SHEET not in drawn:
+        print("contact sheet and mean images: not drawn, since there is no train image to show")
+    written = write_summary(arguments.out or Path(f"{name}-summary"), name, lines, drawn)
+    print(f"pictures: {', '.join(map(str, written))}")
     return 0
 
 

@@ -1,18 +1,16 @@
 """A picture of a data set: one row a class, a few images each, its name beside them."""
 
-import io
-import os
 from collections.abc import Sequence
-from contextlib import suppress
-from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
 
 from mame_cnn.data import digits
+from mame_cnn.data.dataset import Dataset, Pixels
 from mame_cnn.data.images import read_image
 from mame_cnn.data.listing import Listing
 from mame_cnn.data.survey import Survey
+from mame_cnn.sketches import canvas
 
 N_COLUMNS = 8
 TILE_PX, GAP_PX, FONT_PX = 96, 4, 16
@@ -36,18 +34,22 @@ def folder_rows(listing: Listing, survey: Survey) -> list[Row]:
 
 def digit_rows() -> list[Row]:
     """Return a few train images of each embedded digit."""
-    data = digits.load(TILE_PX)
+    return dataset_rows(digits.load(TILE_PX))
+
+
+def dataset_rows(dataset: Dataset) -> list[Row]:
+    """Return a few train images of each class, as they are prepared."""
     rows: list[Row] = []
-    for label, name in enumerate(data.classes):
-        indices = np.flatnonzero(data.train.labels == label)
-        images = [data.train.images[indices[i], :, :, 0] for i in _spread(len(indices))]
-        rows.append((name, [Image.fromarray(image).convert("RGB") for image in images]))
+    for label, name in enumerate(dataset.classes):
+        indices = np.flatnonzero(dataset.train.labels == label)
+        images = [dataset.train.images[indices[i]] for i in _spread(len(indices))]
+        rows.append((name, [_tile(image) for image in images]))
     return rows
 
 
 def draw(rows: Sequence[Row]) -> Image.Image:
     """Return the sheet; a class without an image keeps its empty row."""
-    font = ImageFont.load_default(FONT_PX)
+    font = canvas.font(FONT_PX)
     text_px = int(max(font.getlength(name) for name, _ in rows)) + 2 * GAP_PX
     step = TILE_PX + GAP_PX
     n_columns = max(1, *(len(tiles) for _, tiles in rows))
@@ -65,19 +67,11 @@ def draw(rows: Sequence[Row]) -> Image.Image:
     return sheet
 
 
-def save(sheet: Image.Image, path: Path) -> None:
-    """Write the sheet as a PNG, whole or not at all."""
-    png = io.BytesIO()
-    sheet.save(png, format="PNG")
-    partial = path.parent / f".{path.name}.part"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        partial.write_bytes(png.getvalue())
-        os.replace(partial, path)
-    except BaseException:
-        with suppress(OSError):
-            partial.unlink()
-        raise
+def _tile(image: Pixels) -> Image.Image:
+    """Return uint8 [H, W, C] as a tile."""
+    pixels = image[:, :, 0] if image.shape[2] == 1 else image
+    method = Image.Resampling.BICUBIC
+    return Image.fromarray(pixels).convert("RGB").resize((TILE_PX, TILE_PX), method)
 
 
 def _spread(n: int) -> list[int]:

@@ -23,12 +23,16 @@ class Survey:
 
     Args:
         sizes: how many readable files have a width and height.
+        sizes_by_class: the same for each class number.
         missing: the images that have no file.
         unreadable: the images that cannot be decoded, and why.
         copies: groups of images whose files are the same byte for byte.
     """
 
     sizes: Counter[tuple[int, int]] = field(default_factory=Counter)
+    sizes_by_class: dict[int, Counter[tuple[int, int]]] = field(
+        default_factory=lambda: defaultdict(Counter)
+    )
     missing: list[Image] = field(default_factory=list)
     unreadable: dict[Image, str] = field(default_factory=dict)
     copies: list[list[Image]] = field(default_factory=list)
@@ -68,6 +72,7 @@ def survey_folder(listing: Listing, progress: bool = True) -> Survey:
                 survey.unreadable[image] = finding.fault
             else:
                 survey.sizes[finding.size] += 1
+                survey.sizes_by_class[item.label][finding.size] += 1
                 by_content[finding.content].append(image)
     survey.copies.extend(_groups(by_content))
     return survey

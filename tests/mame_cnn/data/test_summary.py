@@ -1,3 +1,4 @@
+import html
 import shutil
 from pathlib import Path
 
@@ -22,6 +23,10 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def summary(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
     assert main(["summary", *arguments]) == 0
     return capsys.readouterr().out
+
+
+def files_in(folder: Path) -> set[str]:
+    return {path.name for path in folder.iterdir()}
 
 
 def test_a_whole_folder_is_counted_by_class_and_split(
@@ -63,8 +68,8 @@ def test_no_image_at_all_gives_counts_and_no_sheet(
     out = summary(capsys, str(folder))
     assert "missing: 14 of 14" in out
     assert "no image folder; looked for" in out
-    assert "contact sheet: not written" in out
-    assert list(here.glob("*.png")) == []
+    assert "contact sheet and mean images: not drawn" in out
+    assert files_in(here / "mame-summary") == {"classes.png", "summary.html"}
 
 
 def test_unreadable_images_are_listed_with_their_fault(
@@ -135,7 +140,8 @@ def test_the_digits_have_a_summary_too(here: Path, capsys: pytest.CaptureFixture
     out = summary(capsys, "digits")
     assert ["total", "1,197", "300", "300"] in [line.split() for line in out.splitlines()]
     assert "8 x 8 (1,797)" in out
-    assert (here / "digits-contact-sheet.png").is_file()
+    pictures = {"classes.png", "contact_sheet.png", "mean_images.png"}
+    assert files_in(here / "digits-summary") == {*pictures, "summary.html"}
 
 
 def test_the_room_needed_follows_the_image_size(
@@ -145,16 +151,44 @@ def test_the_room_needed_follows_the_image_size(
     assert f"prepared at 64 x 64: {1497 * 64 * 64 / 2**20:.1f} MiB" in out
 
 
-def test_the_contact_sheet_shows_a_row_a_class(
+def test_the_pictures_and_their_page_lie_in_the_folder_given(
     make: Factory, here: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    out = summary(capsys, str(make.class_folders()), "--out", "sheets/mine.png")
-    assert "contact sheet: sheets/mine.png" in out
-    with Image.open(here / "sheets" / "mine.png") as sheet:
+    source, folder = make.class_folders(), here / "one" / "mine"
+    noise("large", 40, 30).save(source / "train" / "clay" / "large.png")
+    out = summary(capsys, str(source), "--out", "one/mine")
+    pictures = {"classes.png", "contact_sheet.png", "mean_images.png", "sizes.png"}
+    assert files_in(folder) == {*pictures, "summary.html"}
+    assert "pictures: one/mine/classes.png, " in out
+    for name in pictures:
+        with Image.open(folder / name) as picture:
+            assert picture.format == "PNG"
+    with Image.open(folder / "contact_sheet.png") as sheet:
         step = contact_sheet.TILE_PX + contact_sheet.GAP_PX
-        assert sheet.format == "PNG"
         assert sheet.height == 2 * step + contact_sheet.GAP_PX
         assert sheet.width > 4 * step
+
+
+def test_the_page_needs_nothing_else_and_says_what_was_printed(
+    make: Factory, here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = summary(capsys, str(make.class_folders()))
+    page = (here / "folders-summary" / "summary.html").read_text()
+    assert page.count("data:image/png;base64,") == 3  # all images have one size
+    assert "http" not in page
+    printed = out[: out.index("pictures: ")].rstrip("\n")
+    assert html.escape(printed) in page
+
+
+def test_names_of_classes_cannot_become_part_of_the_page(
+    make: Factory, here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    odd = '<img src=x onerror="alert(1)"> & $x$ Ωμέγα'
+    counts = {"train": {odd: 2, "clay": 2}, "val": {odd: 1, "clay": 1}}
+    summary(capsys, str(make.class_folders(counts)))
+    page = (here / "folders-summary" / "summary.html").read_text()
+    assert "<img src=x" not in page
+    assert html.escape(odd) in page
 
 
 def test_tiles_lie_in_their_class_row_beside_its_name() -> None:
@@ -169,26 +203,32 @@ def test_tiles_lie_in_their_class_row_beside_its_name() -> None:
         assert np.asarray(names)[row * 100 : row * 100 + 100].min() < 100
 
 
-def test_an_out_that_is_a_folder_is_a_mistake(
-    here: Path, capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize(
+    ("out", "expected"),
+    [
+        ("file", "--out file: file is a file, not a folder"),
+        ("file/below", "--out file/below: file"),
+        ("sheet.png", "--out sheet.png: give a folder"),
+    ],
+)
+def test_an_out_that_can_be_no_folder_is_a_mistake(
+    here: Path, capsys: pytest.CaptureFixture[str], out: str, expected: str
 ) -> None:
-    assert exit_status(lambda: main(["summary", "digits", "--out", str(here)])) == 2
-    assert f"--out {here}: is a directory" in capsys.readouterr().err
-
-
-def test_a_sheet_that_finds_no_room_is_named_and_leaves_the_old_one(
-    here: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    (here / "sheet.png").write_text("old")
-    with files_of_at_most(100):
-        status = exit_status(lambda: main(["summary", "digits", "--out", "sheet.png"]))
-    assert status == 2
-    assert capsys.readouterr().err == "error: --out sheet.png: file too large\n"
-    assert [path.name for path in here.iterdir()] == ["sheet.png"]
-    assert (here / "sheet.png").read_text() == "old"
-
-
-def test_an_out_below_a_file_is_a_mistake(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (here / "file").touch()
-    assert exit_status(lambda: main(["summary", "digits", "--out", "file/sheet.png"])) == 2
-    assert "error: --out file/sheet.png: file exists" in capsys.readouterr().err
+    assert exit_status(lambda: main(["summary", "digits", "--out", out])) == 2
+    assert capsys.readouterr().err.startswith(f"error: {expected}")
+    assert [path.name for path in here.iterdir()] == ["file"]
+
+
+def test_pictures_that_find_no_room_are_told_of_and_leave_the_old_ones(
+    here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    old = here / "mine" / "classes.png"
+    old.parent.mkdir()
+    old.write_text("old")
+    with files_of_at_most(100):
+        status = exit_status(lambda: main(["summary", "digits", "--out", "mine"]))
+    assert status == 2
+    assert capsys.readouterr().err == "error: --out mine: file too large\n"
+    assert files_in(old.parent) == {"classes.png"}
+    assert old.read_text() == "old"

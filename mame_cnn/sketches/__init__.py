@@ -1,0 +1,1 @@
+"""Small pictures that a trial leaves, drawn with Pillow in milliseconds."""
