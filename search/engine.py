@@ -10,12 +10,13 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from search import note
 from search.artifacts import Artifacts
 from search.claims import enqueue_baselines, n_counted
 from search.crew import Crew, Crews
+from search.dashboard_figures import save_figures
 from search.display import Display
 from search.interrupts import held
+from search.notebook.concluding import conclude
 from search.outcome import Ended, Outcome, total_reached
 from search.pruners import Pruner
 from search.running import Books, first_line
@@ -101,10 +102,16 @@ class _Loop:
         return "total" if n_counted(self.opened) >= self.total else "timeout"
 
     def conclude(self) -> None:
-        """Write the outcome into the study's note."""
+        """Write the outcome into the study's note, and save its figures.
+
+        Whoever ends last does, as of several processes each would take as long over it.
+        """
         opened = self.opened
+        if self.books.standing().n_running:
+            return
         with held(), opened.place.lock:
-            note.conclude(opened.study, opened.space, self.trainer.metric, self.books.standing())
+            evidence = conclude(opened.place, opened.study, self.books.artifacts)
+            save_figures(opened.study, evidence)
 
     def message(self, ended: Ended) -> str:
         """Say why the search ended, in one line."""

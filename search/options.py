@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from commands.arguments import seconds, whole
+from commands.arguments import cohort, seconds, whole
 from search.artifacts import DEFAULT_ARTIFACTS
 from search.pruners import PRUNERS
 from search.samplers import SAMPLERS
@@ -52,8 +52,8 @@ def make_parser() -> argparse.ArgumentParser:
         type=Path,
         default=DEFAULT_ARTIFACTS,
         metavar="DIR",
-        help="where complete trials leave their validation probabilities, for search.export "
-        "--diverse and for optuna-dashboard (default: %(default)s)",
+        help="where trials leave their curves, validation probabilities and pictures, for "
+        "search.compare, search.report and the dashboard (default: %(default)s)",
     )
     add(
         "--sampler",
@@ -70,7 +70,7 @@ def make_parser() -> argparse.ArgumentParser:
     )
     add(
         "--cohort",
-        type=_cohort,
+        type=cohort,
         metavar="auto|T",
         help="trials that train as one, where they fit; auto: as many as train fastest, which is "
         "measured (default: auto on a GPU; 1 on a CPU, whose study can be repeated exactly)",
@@ -87,7 +87,3 @@ def make_parser() -> argparse.ArgumentParser:
     # How a process starts its workers: their device, threads, and end in seconds of the clock.
     add("--as-worker", nargs=3, help=argparse.SUPPRESS)
     return parser
-
-
-def _cohort(text: str) -> int | str:
-    return text if text == "auto" else whole(at_least=1)(text)

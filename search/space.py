@@ -39,6 +39,13 @@ class Question:
     """The current hypothesis."""
     setup: str
     """The experimental set-up and its details."""
+    builds_on: tuple[str, ...] = ()
+    """Names of the studies that lead here; the entry tells what came of them."""
+
+    def __post_init__(self) -> None:
+        # One name without its comma is a name, not as many as it has letters.
+        names = (self.builds_on,) if isinstance(self.builds_on, str) else self.builds_on
+        object.__setattr__(self, "builds_on", tuple(names))
 
     def __or__(self, other: "Question") -> "Question":
         """Ask both: headings that differ stand one after the other."""
@@ -46,6 +53,7 @@ class Question:
             previous=_joined(self.previous, other.previous, " "),
             hypothesis=_joined(self.hypothesis, other.hypothesis, " "),
             setup=_joined(self.setup, other.setup, " "),
+            builds_on=tuple(dict.fromkeys((*self.builds_on, *other.builds_on))),
         )
 
 

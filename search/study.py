@@ -10,7 +10,8 @@ from optuna.pruners import NopPruner
 from optuna.study import Study
 
 from commands.errors import UserError
-from search import note, pins
+from search import pins
+from search.notebook.beginning import begin
 from search.space import Space
 from search.storage import Place
 from search.trainer import Trainer
@@ -44,7 +45,7 @@ def open_study(place: Place, name: str, space: Space, trainer: Trainer) -> OpenS
         # Pruning is the engine's: it asks after all members of a cohort have reported.
         study = optuna.load_study(storage=place.storage, study_name=name, pruner=NopPruner())
         if not study.get_trials(deepcopy=False) and not pins.is_pinned(study):
-            _begin(study, space, trainer)
+            _begin(place, study, space, trainer)
     pins.check(study, pinned)
     return OpenStudy(study, space, place)
 
@@ -60,12 +61,13 @@ def load_study(place: Place, name: str) -> Study:
     return optuna.load_study(storage=place.storage, study_name=name, pruner=NopPruner())
 
 
-def _begin(study: Study, space: Space, trainer: Trainer) -> None:
+def _begin(place: Place, study: Study, space: Space, trainer: Trainer) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ExperimentalWarning)
         study.set_metric_names([trainer.metric])
-    note.begin(study, space, trainer)
-    pins.pin(study, pins.pins(space, trainer))
+    pinned = pins.pins(space, trainer)
+    begin(place, study, space, pinned)
+    pins.pin(study, pinned)
 
 
 def check_name(name: str) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
+from search import dashboard
 from search.export import default_path, train_command
 from search.outcome import Outcome
 from search.progress import percent
@@ -33,7 +34,8 @@ def summarise(outcome: Outcome, study: str, place: Place, artifacts: Path) -> No
     console.print(table)
     console.print("\nnext:")
     for command in (
-        shlex.join(["optuna-dashboard", place.given, "--artifact-dir", str(artifacts)]),
+        dashboard.command(place, artifacts),
+        shlex.join(["python", "-m", "search.report", study]) + place.option,
         shlex.join(["python", "-m", "search.export", study]) + place.option,
         train_command(default_path(place, study)),
     ):

@@ -47,6 +47,7 @@ SPACE = Space(
         "museum object has no preferred side, so that vertical flips may do no harm here.",
         setup="One network, that of MAMe experiment 12 with every block normalised, and nothing "
         "else to regularise it. Rates are the largest distortion drawn; flips are probabilities.",
+        builds_on=("regularization",),
     ),
     parameters=(
         Float(

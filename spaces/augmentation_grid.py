@@ -28,6 +28,7 @@ SPACE = Space(
         setup="The network of MAMe experiment 12, every block normalised. Each distortion is "
         "off or at one strength; a flip that is on has probability 0.5; height and width shift "
         "are on together or not at all.",
+        builds_on=("regularization",),
     ),
     parameters=(
         Choice("rotation_degrees", (0.0, 20.0), source="0 or 20 on eight scenes"),

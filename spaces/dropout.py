@@ -15,6 +15,7 @@ SPACE = Space(
         "it slows training down before it helps further.",
         setup="Drop rates of 0.2 to 0.5 in steps of 0.1 after the first dense layer, all else "
         "fixed: convolutions as in MAMe experiment 6, dense 512 and 64 as in experiment 12.",
+        builds_on=("capacity",),
     ),
     parameters=(
         Float(

@@ -76,6 +76,7 @@ SPACE = replace(
         setup="The union of the four spaces; where they overlap capacity's ranges hold, but for "
         "the learning rate, whose range is the optimisers'. Blocks 5 and 6 have no penalty or "
         "dropout of their own. The baseline is the recipe.",
+        builds_on=("capacity", "regularization", "augmentation", "optimizer"),
     ),
     fixed={"width_limit": 256, "activation": "relu"},
     baselines=(RECIPE,),

@@ -19,6 +19,7 @@ SPACE = Space(
         "as Adam; the failures of that table were learning rates, not optimisers.",
         setup="The network of MAMe experiment 6, fixed. Weight decay is decoupled: each step "
         "takes lr * weight_decay * w from a weight w. Momentum exists for SGD alone.",
+        builds_on=("capacity",),
     ),
     parameters=(
         Choice(

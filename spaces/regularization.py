@@ -23,6 +23,7 @@ SPACE = Space(
         "pooling, dense 64. Each block has its own L1 and L2 (coefficient times the sum of |w| "
         "or w^2, added to the loss), stronger in deeper blocks, and its own dropout. The low "
         "end of each penalty is as good as none.",
+        builds_on=("capacity",),
     ),
     parameters=(
         Int("depth", 2, 4, source="2 to 4 blocks in MAMe experiments 3 to 12"),

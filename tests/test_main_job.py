@@ -84,18 +84,19 @@ def test_a_person_searches_exports_and_trains(capsys: pytest.CaptureFixture[str]
     assert f"best: trial {best.number}" in printed
     commands = [line.strip() for line in printed.partition("next:")[2].splitlines() if line]
     assert commands == [
-        "optuna-dashboard studies/journal.log --artifact-dir studies/artifacts",
+        "python -m search.dashboard",
+        "python -m search.report toy",
         "python -m search.export toy",
         "python -m mame_cnn.train studies/toy/best.toml",
     ]
     assert Path("studies/artifacts").is_dir()
 
-    assert export.main(commands[1].split()[3:]) == 0
+    assert export.main(commands[2].split()[3:]) == 0
     exported = tomllib.loads(Path("studies/toy/best.toml").read_text())
     assert exported["provenance"]["trial"] == best.number
     assert exported["training"]["optimizer"]["lr"] == best.params["lr"]
 
-    assert train.main([*commands[2].split()[3:], "--device", "cpu"]) == 0
+    assert train.main([*commands[3].split()[3:], "--device", "cpu"]) == 0
     # The same configuration, seed and data on the same machine: the very same training.
     printed = capsys.readouterr().out
     assert f"in the search it had {best.value:.1%}: a gap of +0.0 points" in printed

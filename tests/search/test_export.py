@@ -147,7 +147,7 @@ def test_without_predictions_diverse_trials_are_refused_and_nothing_is_written(
     options = ("--top", "2", "--diverse", "--artifacts", str(tmp_path / "none"))
     assert _export(tmp_path, "small", *options) == 2
     assert "none: without validation probabilities" in capsys.readouterr().err
-    assert not (tmp_path / "small").exists()
+    assert not (tmp_path / "small" / "top").exists()
 
 
 def test_diverse_needs_a_number_of_trials(

@@ -1,0 +1,184 @@
+"""All that is known of a study, gathered once for its notebook entry and its report."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import optuna
+from optuna.study import Study
+from optuna.trial import FrozenTrial, TrialState
+
+from commands.errors import UserError
+from search import pins
+from search.artifacts import Artifacts
+from search.compare import compare_studies
+from search.comparison import Comparison, Pair
+from search.cost import Cost, cost_of
+from search.diagnosis import Finding, diagnose, diagnose_study
+from search.history import History, read_history
+from search.importance import Importance, importance
+from search.predictions import FILE, Predictions, read_predictions
+from search.ranges import Boundary, Interaction, boundaries, interactions
+from search.storage import Place
+from search.study import load_study
+from search.trials import Tally, is_counted, ranked, tally
+
+N_DIAGNOSED = 10
+"""The best trials, whose findings are told one by one."""
+_ENDED = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL)
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """A study as it stands, and what its trials' files tell."""
+
+    name: str
+    metric: str
+    trials: tuple[FrozenTrial, ...]
+    """Those that count, by number."""
+    standing: Tally
+    cost: Cost
+    histories: tuple[History, ...]
+    """Of the trials that have ended."""
+    comparison: Comparison | None
+    """None where no trial has predictions that can be used."""
+    pairs: tuple[Pair, ...]
+    """The study against each that it builds on, as far as they have trials to compare."""
+    notes: tuple[str, ...]
+    """What could not be done, and why."""
+    findings: tuple[Finding, ...]
+    """Of the study, gravest first."""
+    trial_findings: Mapping[int, tuple[Finding, ...]]
+    """Of the best trials, by number; of those alone that have any."""
+    importance: Importance
+    boundaries: tuple[Boundary, ...]
+    """Ends of ranges at which the best trials lie."""
+    interactions: tuple[Interaction, ...]
+    best_predictions: Predictions | None
+    """Of the best trial, where they can be read."""
+
+
+def gather(
+    place: Place, study: Study, artifacts: Artifacts | None, builds_on: Sequence[str] = ()
+) -> Evidence:
+    """Read a study and the files of its trials.
+
+    Args:
+        artifacts: None where none are kept.
+        builds_on: studies that it is compared with, where this storage has them.
+    """
+    trials = tuple(trial for trial in study.get_trials(deepcopy=False) if is_counted(trial))
+    attrs = study.user_attrs
+    epochs = attrs.get(pins.OBJECTIVE, {}).get("epochs")
+    notes: list[str] = []
+    histories = _histories(trials, artifacts)
+    predictions = _best_predictions(trials, artifacts)
+    comparison = _comparison(study, trials, artifacts, notes)
+    earlier = _earlier(place, study, builds_on) if comparison is not None else []
+    findings, trial_findings = _diagnosis(trials, histories, predictions, attrs, epochs, notes)
+    return Evidence(
+        name=study.study_name,
+        metric=(study.metric_names or ["value"])[0],
+        trials=trials,
+        standing=tally(trials),
+        cost=cost_of(trials, epochs),
+        histories=histories,
+        comparison=comparison,
+        pairs=tuple(_pairs(study, earlier, artifacts, notes)),
+        notes=tuple(notes),
+        findings=findings,
+        trial_findings=trial_findings,
+        importance=importance(trials),
+        boundaries=boundaries(trials, attrs[pins.SPACE]) if pins.SPACE in attrs else (),
+        interactions=interactions(trials, attrs[pins.SPACE]) if pins.SPACE in attrs else (),
+        best_predictions=predictions,
+    )
+
+
+def _histories(trials: Sequence[FrozenTrial], artifacts: Artifacts | None) -> tuple[History, ...]:
+    if artifacts is None:
+        return ()
+    return tuple(read_history(trial, artifacts) for trial in trials if trial.state in _ENDED)
+
+
+def _best_predictions(
+    trials: Sequence[FrozenTrial], artifacts: Artifacts | None
+) -> Predictions | None:
+    best = ranked(trials)[:1]
+    content = artifacts.read(best[0], FILE) if best and artifacts is not None else None
+    try:
+        return None if content is None else read_predictions(content)
+    except ValueError:
+        return None
+
+
+def _comparison(
+    study: Study, trials: Sequence[FrozenTrial], artifacts: Artifacts | None, notes: list[str]
+) -> Comparison | None:
+    if artifacts is None or not ranked(trials):
+        return None
+    try:
+        return compare_studies([study], artifacts)
+    except UserError as error:
+        notes.append(f"No comparison: {' '.join(str(error).split())}.")
+        return None
+
+
+def _earlier(place: Place, study: Study, names: Sequence[str]) -> list[Study]:
+    there = optuna.get_all_study_names(place.storage)
+    return [
+        load_study(place, name) for name in names if name in there and name != study.study_name
+    ]
+
+
+def _pairs(
+    study: Study, earlier: Sequence[Study], artifacts: Artifacts | None, notes: list[str]
+) -> Iterator[Pair]:
+    """Yield the study against each earlier one; with one at a time a refusal spoils no other."""
+    for other in earlier:
+        assert artifacts is not None, "there is a comparison"
+        if not ranked(other.get_trials(deepcopy=False)):
+            continue
+        try:
+            compared = compare_studies([other, study], artifacts)
+        except UserError as error:
+            reason = " ".join(str(error).split())
+            notes.append(f"Not compared with {other.study_name}: {reason}.")
+            continue
+        yield from compared.pairs
+
+
+def _diagnosis(
+    trials: Sequence[FrozenTrial],
+    histories: Sequence[History],
+    predictions: Predictions | None,
+    attrs: Mapping[str, Any],
+    epochs: int | None,
+    notes: list[str],
+) -> tuple[tuple[Finding, ...], dict[int, tuple[Finding, ...]]]:
+    """Diagnose the study and its trials, where the size of the validation set is known."""
+    if predictions is None or epochs is None or pins.SPACE not in attrs:
+        if histories:
+            notes.append(
+                "No diagnosis: how many validation images and classes there are is told by the "
+                "predictions of the best trial, which are not there."
+            )
+        return (), {}
+    counts = np.bincount(predictions.labels.astype(np.int64))
+    known: dict[str, Any] = {
+        "n_val": len(predictions.labels),
+        "n_classes": predictions.probs.shape[1],
+        "epochs": epochs,
+        "chance": float(counts.max() / counts.sum()),
+    }
+    best = {trial.number for trial in ranked(trials)[:N_DIAGNOSED]}
+    found = {
+        history.number: diagnose(history, **known)
+        for history in histories
+        if history.number in best
+    }
+    return (
+        diagnose_study(histories, attrs[pins.SPACE], **known),
+        {number: findings for number, findings in found.items() if findings},
+    )

@@ -1,0 +1,70 @@
+"""The outcome of a study in one line, kept on it for the entries of studies that build on it."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from optuna.storages import BaseStorage
+from optuna.study import Study
+
+from search.notebook.asked import NUMBER
+from search.notebook.markdown import percent
+
+if TYPE_CHECKING:  # studies are opened by what begins an entry, and evidence opens studies
+    from search.evidence import Evidence
+
+ATTRIBUTE = "outcome"
+NONE_YET = "no trial has ended yet"
+
+
+@dataclass(frozen=True)
+class Earlier:
+    """A study that another builds on."""
+
+    name: str
+    number: int | None
+    """Of the experiment; None where the study is not in this storage."""
+    outcome: str
+
+
+def write_outcome(study: Study, evidence: "Evidence") -> None:
+    """Keep the outcome on the study."""
+    line = outcome_line(evidence)
+    if study.user_attrs.get(ATTRIBUTE) != line:
+        study.set_user_attr(ATTRIBUTE, line)
+
+
+def outcome_line(evidence: "Evidence") -> str:
+    """Say in one line what came of a study."""
+    standing, comparison = evidence.standing, evidence.comparison
+    n = standing.n_ended
+    trials = f"{n} trial{'' if n == 1 else 's'}"
+    if standing.n_ended == 0:
+        return NONE_YET
+    if standing.best is None or standing.best.value is None:
+        return f"{trials}, none ran to its end"
+    best = f"{trials}, best {percent(standing.best.value)} (trial {standing.best.number}"
+    if comparison is None:
+        return f"{best})"
+    row = comparison.best
+    return (
+        f"{best}; 95 % interval {percent(row.low)} to {percent(row.high)}), corrected for the "
+        f"choice {percent(comparison.corrected)}"
+    )
+
+
+def read_outcome(attrs: Mapping[str, Any]) -> str:
+    """Return the outcome that was kept among a study's attributes."""
+    kept = attrs.get(ATTRIBUTE)
+    return kept if isinstance(kept, str) else NONE_YET
+
+
+def led_here(storage: BaseStorage, names: Iterable[str]) -> tuple[Earlier, ...]:
+    """Return the studies of these names, with their outcomes as far as there are any."""
+    there = {study.study_name: study.user_attrs for study in storage.get_all_studies()}
+    return tuple(
+        Earlier(name, there[name].get(NUMBER), read_outcome(there[name]))
+        if name in there
+        else Earlier(name, None, "not in this storage")
+        for name in names
+    )

@@ -1,0 +1,110 @@
+"""`python -m search.report STUDY`: all that a study found, as one HTML file that can be sent."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+
+from optuna.study import Study
+from optuna_dashboard import get_note
+
+from commands.errors import UserError, exit_status
+from search import pins
+from search.artifacts import DEFAULT_ARTIFACTS, Artifacts
+from search.notebook.asked import NUMBER, read_asked
+from search.notebook.concluding import conclude
+from search.notebook.copies import write_file
+from search.notebook.own_words import readable
+from search.report.contents import sections
+from search.report.page import Figures, page
+from search.report.subject import Subject
+from search.storage import DEFAULT_STORAGE, Place, open_storage
+from search.study import load_study
+
+_EXAMPLES = """examples:
+  python -m search.report regularization
+  python -m search.report regularization --out /tmp/regularization.html
+  python -m search.report regularization --storage postgresql://host/studies
+"""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Write the report of a study."""
+    options = _parser().parse_args(argv)
+    place = open_storage(options.storage, create=False)
+    study = load_study(place, options.study)
+    path = options.out or place.folder / study.study_name / "report.html"
+    if path.is_dir():
+        raise UserError(f"--out {path}: is a folder; give a file, such as {path / 'report.html'}")
+    html = report(place, study, Artifacts(options.artifacts))
+    write_file(path, html)
+    print(f"{path} ({len(html.encode()) / 1e6:.1f} MB)")
+    return 0
+
+
+def report(place: Place, study: Study, artifacts: Artifacts) -> str:
+    """Return the report of a study as HTML; its notebook entry is brought up to date first."""
+    with place.lock:
+        evidence = conclude(place, study, artifacts)
+    asked = read_asked(study)
+    attrs = study.user_attrs
+    data = attrs.get(pins.DATA, {})
+    classes = data.get("classes", ())
+    subject = Subject(
+        evidence=evidence,
+        entry=readable(get_note(study)),
+        rows=attrs.get(pins.SPACE, {}).get("parameters", ()),
+        classes=[str(name) for name in classes] if isinstance(classes, list | tuple) else (),
+    )
+    figures = Figures([])
+    parts = sections(subject, figures)
+    number = attrs.get(NUMBER)
+    lead = ", ".join(
+        part
+        for part in (
+            f"Experiment {number}" if number else "",
+            f"study {study.study_name}",
+            f"data {data.get('name')} ({data.get('digest')})" if data else "",
+            f"written {datetime.now(UTC):%Y-%m-%d %H:%M} UTC",
+        )
+        if part
+    )
+    foot = (
+        f"Written by search.report from {place.given}. Space {attrs.get(pins.SPACE_DIGEST, '-')}, "
+        f"data {data.get('digest', '-')}, Optuna {version('optuna')}, plotly {version('plotly')}."
+    )
+    return page(asked.title, lead, parts, figures, foot)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m search.report",
+        description="Write all that a study found as one HTML file, which needs no network: the "
+        "notebook entry, the course of the search, curves, diagnosis, comparison, parameters, "
+        "confusions, cost.",
+        epilog=_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add = parser.add_argument
+    add("study", metavar="STUDY", help="the study's name")
+    add("--storage", default=DEFAULT_STORAGE, metavar="PATH|URL", help="default: %(default)s")
+    add(
+        "--artifacts",
+        type=Path,
+        default=DEFAULT_ARTIFACTS,
+        metavar="DIR",
+        help="search.run's --artifacts (default: %(default)s)",
+    )
+    add(
+        "--out",
+        type=Path,
+        metavar="FILE.html",
+        help="default: STUDY/report.html beside the storage",
+    )
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(exit_status(main))
