@@ -167,10 +167,7 @@ class Making:
             joined[views] = np.concatenate([own, extra[None]])
         with_them = self._chosen(joined)
         gain = 100 * (with_them.row.accuracy - choice.row.accuracy)
-        wins = (with_them.row.accuracy, -with_them.row.log_loss) > (
-            choice.row.accuracy,
-            -choice.row.log_loss,
-        )
+        wins = with_them.row.accuracy > choice.row.accuracy
         self.console.print(
             f"with specialists {with_them.row.accuracy:.1%} out of fold, {gain:+.1f} points: "
             f"{'kept' if wins else 'not kept'}"
