@@ -16,6 +16,7 @@ from mame_cnn.batches import Batch, View, epoch_batches, n_steps_per_epoch
 from mame_cnn.coefficients import gather_coefficients
 from mame_cnn.config import Config
 from mame_cnn.device_data import DeviceData, DeviceSplit
+from mame_cnn.energy import UNMETERED, Meter
 from mame_cnn.flat import FlatParameters
 from mame_cnn.fusion import fusion_key
 from mame_cnn.joining import join
@@ -53,17 +54,25 @@ class Epoch:
 class Cohort:
     """T members that share a fusion key, in slots 0 to T - 1."""
 
-    def __init__(self, configs: Sequence[Config], keys: Sequence[int], data: DeviceData):
+    def __init__(
+        self,
+        configs: Sequence[Config],
+        keys: Sequence[int],
+        data: DeviceData,
+        meter: Meter = UNMETERED,
+    ):
         """Draw the members' first weights.
 
         Args:
             configs: one a member; `ValueError` if their fusion keys differ.
             keys: names of the members, which stay when slots move.
             data: on the device that is to train, in the floating-point type to train in.
+            meter: of that device.
         """
         self._fusion_key = fusion_key(configs[0])
         self._training, self._data_seed = configs[0].training, configs[0].data_seed
         self.data = data
+        self._meter = meter
         self.network = self._newborn(configs)
         self.configs = list(configs)
         self.keys = list(keys)
@@ -79,6 +88,7 @@ class Cohort:
 
     def train_epoch(self) -> list[EpochResult]:
         """Train every member for its next epoch, evaluate it, and return one result a member."""
+        before = self._meter.read()
         started_s = time.perf_counter()
         epoch = self.prepare_epoch()
         train_losses, train_accuracies = self.train_steps(epoch.steps)
@@ -94,12 +104,13 @@ class Cohort:
         # Only here, once an epoch, the host waits for the device.
         rows = torch.stack([column.double() for column in columns.values()], dim=1).tolist()
         images_per_s = epoch.n_images / (time.perf_counter() - started_s)
+        energy_j = self._meter.share_j(before, len(self.keys))
         results = []
         for progress, key, lr, row in zip(
             self.progress, self.keys, epoch.last_lrs, rows, strict=True
         ):
             measured = dict(zip(columns, row, strict=True))
-            figures = Figures(lr=lr, images_per_s=images_per_s, **measured)
+            figures = Figures(lr=lr, images_per_s=images_per_s, energy_j=energy_j, **measured)
             results.append(progress.ended(key, figures))
         return results
 

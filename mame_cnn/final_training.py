@@ -15,6 +15,7 @@ from commands.errors import UserError
 from mame_cnn.cohort import Cohort
 from mame_cnn.config import Config
 from mame_cnn.device_data import DeviceData
+from mame_cnn.energy import meter_of
 from mame_cnn.network import infeasible
 from mame_cnn.progress import EpochResult
 from mame_cnn.room import check_room, within_memory
@@ -67,7 +68,7 @@ def train_together(
     """
     need, device = step_memory(configs[0], data), data.scale.device
     check_room(len(configs), need, device)
-    cohort = Cohort(configs, range(len(configs)), data)
+    cohort = Cohort(configs, range(len(configs)), data, meter_of(device))
     members = {key: _Member(config, keeps_last) for key, config in enumerate(configs)}
     try:
         while members:

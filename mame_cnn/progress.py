@@ -1,7 +1,7 @@
 """How far one member has come: its epochs, its best one, when to slow down and when to stop."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from mame_cnn.config import Plateau, Training
 from mame_cnn.schedules import lr_factor
@@ -25,6 +25,8 @@ class Figures:
     val_loss: float
     val_accuracy: float
     images_per_s: float
+    energy_j: float | None = field(default=None, kw_only=True)
+    """The member's share of what the device used; None where that is not known."""
 
     @property
     def is_finite(self) -> bool:
@@ -51,14 +53,15 @@ class EpochResult(Figures):
 
     @property
     def metrics(self) -> dict[str, float]:
-        """The figures of the epoch by name."""
-        return {
+        """The figures of the epoch by name; the energy only where it is known."""
+        figures = {
             "lr": self.lr,
             "train_loss": self.train_loss,
             "penalty": self.penalty,
             "train_accuracy": self.train_accuracy,
             "val_loss": self.val_loss,
         }
+        return figures if self.energy_j is None else {**figures, "energy_j": self.energy_j}
 
 
 class Progress:

@@ -2,7 +2,7 @@
 
 config.toml                 the configuration, with provenance
 weights.safetensors         the model: weights of the best epoch, and all that they need
-metrics.csv                 one row an epoch
+metrics.csv                 one row an epoch; with energy_j where the device tells it
 val_probabilities.csv       one row an image, one column a class
 classification_report.csv   precision, recall, F1, support by class
 confusion_matrix.csv        rows are true classes
@@ -36,6 +36,8 @@ _METRICS = (
     *("epoch", "lr", "train_loss", "penalty", "train_accuracy"),
     *("val_loss", "val_accuracy", "images_per_s", "is_best"),
 )
+_ENERGY = "energy_j"
+"""Left out where it is not known in any epoch."""
 _KEPT_METRICS = ("train_loss", "train_accuracy", "val_loss", "val_accuracy")
 
 
@@ -99,6 +101,8 @@ class RunFiles:
             history = pd.DataFrame([asdict(result) for result in self.training.history])
             of_training = [name for name in _METRICS if not name.startswith("val_")]
             columns = list(_METRICS) if self.training.is_validated else of_training
+            if history[_ENERGY].notna().any():
+                columns.append(_ENERGY)
             history[columns].to_csv(folder / "metrics.csv", index=False)
             if self.training.is_validated:
                 self._write_validation(folder)

@@ -6,12 +6,14 @@ It has the shape of `search.trainer.Trainer` without importing it.
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import torch
 
 from mame_cnn.cohort_size import MOST_MEMBERS, fastest_size
 from mame_cnn.config import Config
-from mame_cnn.data.dataset import Dataset
+from mame_cnn.data.dataset import Dataset, Split
 from mame_cnn.device_data import to_device
+from mame_cnn.energy import meter_of
 from mame_cnn.environment import environment
 from mame_cnn.fusion import fusion_key, shared_names
 from mame_cnn.network import infeasible
@@ -35,6 +37,7 @@ class ImageTrainer:
         data_seed: int,
         device: torch.device,
         precision: torch.dtype = torch.float32,
+        n_sharing: int = 1,
     ):
         """Move the data set to the device.
 
@@ -42,6 +45,7 @@ class ImageTrainer:
             epochs: the most that a trial trains.
             data_seed: seeds order and augmentation of training images for all trials alike.
             precision: of convolutional blocks; all else is in float32.
+            n_sharing: processes at work on the device, which share the energy that it uses.
         """
         self.device = device
         self.epochs = epochs
@@ -49,11 +53,14 @@ class ImageTrainer:
         self._classes = dataset.classes
         self._data_seed = data_seed
         self._data = to_device(dataset, device, precision=precision)
+        self._meter = meter_of(device, n_sharing)
+        n = len(dataset.classes)
         self.data = {
             "name": dataset.name,
             "source": dataset.source,
             "digest": dataset.digest,
             "classes": list(dataset.classes),
+            "counts": {"train": _counts(dataset.train, n), "val": _counts(dataset.val, n)},
         }
         self.objective = {
             "metric": f"best {self.metric} over the epochs",
@@ -102,7 +109,7 @@ class ImageTrainer:
 
         Raises `MemoryError` if it does not fit.
         """
-        return TrialCohort(members, self._member_config, self._data, self._classes)
+        return TrialCohort(members, self._member_config, self._data, self._classes, self._meter)
 
     def _member_config(self, member: Member) -> Config:
         return self._config(member.params, member.seed)
@@ -116,3 +123,9 @@ class ImageTrainer:
             seed=seed,
             data_seed=self._data_seed,
         )
+
+
+def _counts(split: Split, n_classes: int) -> list[int]:
+    """Return how many images of each class a split has."""
+    counts: list[int] = np.bincount(split.labels, minlength=n_classes).tolist()
+    return counts

@@ -11,6 +11,7 @@ from mame_cnn.cohort import Cohort
 from mame_cnn.config import Config
 from mame_cnn.data.dataset import Pixels
 from mame_cnn.device_data import DeviceData
+from mame_cnn.energy import UNMETERED, Meter
 from mame_cnn.progress import EpochResult
 from mame_cnn.room import check_room, within_memory
 from mame_cnn.sketches.trial import trial_pictures
@@ -51,11 +52,13 @@ class TrialCohort:
         config_of: Callable[[Member], Config],
         data: DeviceData,
         classes: Sequence[str] = (),
+        meter: Meter = UNMETERED,
     ):
         """Draw the members' first weights.
 
         Args:
             classes: their names, for the pictures that members leave; without them, none are.
+            meter: of the device that trains.
         """
         self._config_of = config_of
         self._device = data.scale.device
@@ -63,7 +66,7 @@ class TrialCohort:
         self._need = step_memory(configs[0], data)
         check_room(len(configs), self._need, self._device)
         keys = [member.key for member in members]
-        self.cohort = self._within_memory(lambda: Cohort(configs, keys, data), len(configs))
+        self.cohort = self._within_memory(lambda: Cohort(configs, keys, data, meter), len(configs))
         self._val_probs = ValProbabilities(data.val.labels)
         self._classes = classes
         self._results: dict[int, list[EpochResult]] = {}

@@ -1,4 +1,4 @@
-"""Files that trials leave, in an artifact store of Optuna's: its dashboard shows them too."""
+"""Files of studies and trials, in an artifact store of Optuna's: its dashboard shows them too."""
 
 import os
 from collections.abc import Mapping
@@ -8,6 +8,7 @@ from typing import BinaryIO
 
 from optuna.artifacts import FileSystemArtifactStore, upload_artifact
 from optuna.artifacts.exceptions import ArtifactNotFound
+from optuna.study import Study
 from optuna.trial import FrozenTrial, Trial
 
 from search.trials import ARTIFACTS
@@ -16,17 +17,17 @@ DEFAULT_ARTIFACTS = Path("studies/artifacts")
 
 
 class Artifacts:
-    """The files of trials in one folder."""
+    """The files of studies and trials in one folder."""
 
     def __init__(self, folder: Path) -> None:
         """Name the folder; it is made once there is something to keep."""
         self.folder = folder
 
-    def keep(self, trial: Trial, files: Mapping[str, bytes]) -> None:
-        """Keep files of a trial that has not ended, by name.
+    def keep(self, owner: Study | Trial, files: Mapping[str, bytes]) -> None:
+        """Keep files of a study, or of a trial that has not ended, by name.
 
-        All of them or, as far as the trial tells, none: raises `OSError` where one cannot be
-        written, before the trial mentions it.
+        All of them or, as far as the owner tells, none: raises `OSError` where one cannot be
+        written, before the owner mentions it.
         """
         if not files:
             return
@@ -38,22 +39,29 @@ class Artifacts:
                 name: upload_artifact(
                     artifact_store=_MovingStore(self.folder),
                     file_path=str(Path(written, name)),
-                    study_or_trial=trial,
+                    study_or_trial=owner,
                 )
                 for name in files
             }
-        trial.set_user_attr(ARTIFACTS, ids)
+        owner.set_user_attr(ARTIFACTS, ids)
 
-    def read(self, trial: FrozenTrial, name: str) -> bytes | None:
-        """Return a file that a trial has left; None if it has left none, or it is gone."""
-        ids = trial.user_attrs.get(ARTIFACTS)
-        if not isinstance(ids, Mapping) or not isinstance(ids.get(name), str):
+    def read(self, owner: Study | FrozenTrial, name: str) -> bytes | None:
+        """Return a file of a study or trial; None if it has none of this name, or it is gone."""
+        artifact = artifact_id(owner, name)
+        if artifact is None:
             return None
         try:
-            with FileSystemArtifactStore(self.folder).open_reader(ids[name]) as file:
+            with FileSystemArtifactStore(self.folder).open_reader(artifact) as file:
                 return file.read()
         except (ArtifactNotFound, ValueError):  # the latter for an id that leads out of the folder
             return None
+
+
+def artifact_id(owner: Study | FrozenTrial, name: str) -> str | None:
+    """Return under which id a file is kept; None if there is none of this name."""
+    ids = owner.user_attrs.get(ARTIFACTS)
+    found = ids.get(name) if isinstance(ids, Mapping) else None
+    return found if isinstance(found, str) else None
 
 
 class _MovingStore(FileSystemArtifactStore):

@@ -1,10 +1,12 @@
-"""What a study has cost: time, epochs, and the epochs that pruning saved."""
+"""What a study has cost: time, epochs, energy, and the epochs that pruning saved."""
 
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from optuna.trial import FrozenTrial, TrialState
 
+from search.history import ENERGY, History
 from search.trials import is_counted
 
 
@@ -19,6 +21,10 @@ class Cost:
     n_epochs: int
     n_epochs_saved: int
     """Those that pruned trials would have trained further; no failed trial's."""
+    energy_j: float | None = None
+    """Of the epochs of which it is known; None if it is of none."""
+    n_epochs_metered: int = 0
+    """Those epochs."""
 
     @property
     def saved_fraction(self) -> float:
@@ -27,11 +33,14 @@ class Cost:
         return self.n_epochs_saved / n_all if n_all else 0.0
 
 
-def cost_of(trials: Iterable[FrozenTrial], epochs: int | None) -> Cost:
+def cost_of(
+    trials: Iterable[FrozenTrial], epochs: int | None, histories: Iterable[History] = ()
+) -> Cost:
     """Add up what trials have cost.
 
     Args:
         epochs: the most that a trial trains; None if that is not known.
+        histories: of these trials, which tell the energy.
     """
     counted = [trial for trial in trials if is_counted(trial)]
     reached = {trial.number: max(trial.intermediate_values, default=0) for trial in counted}
@@ -45,11 +54,19 @@ def cost_of(trials: Iterable[FrozenTrial], epochs: int | None) -> Cost:
         for trial in counted
         if trial.datetime_start is not None and trial.datetime_complete is not None
     ]
+    joules = [
+        of_epoch
+        for history in histories
+        for of_epoch in history.column(ENERGY)
+        if math.isfinite(of_epoch)
+    ]
     return Cost(
         busy_s=_covered(spans),
         trial_s=sum(end - start for start, end in spans),
         n_epochs=sum(reached.values()),
         n_epochs_saved=saved,
+        energy_j=math.fsum(joules) if joules else None,
+        n_epochs_metered=len(joules),
     )
 
 
@@ -58,6 +75,21 @@ def duration(seconds: float) -> str:
     if seconds < 100:
         return f"{seconds:.0f} s" if seconds >= 10 else f"{seconds:.1f} s"
     return f"{seconds / 60:.1f} min" if seconds < 6000 else f"{seconds / 3600:.1f} h"
+
+
+def energy(cost: Cost) -> str | None:
+    """Write the energy in Wh or kWh, and of how many epochs it is if not of all."""
+    if cost.energy_j is None:
+        return None
+    wh = cost.energy_j / 3600
+    if wh < 0.001:
+        text = "under 0.001 Wh"
+    else:
+        number, unit = (wh, "Wh") if wh < 999.5 else (wh / 1000, "kWh")
+        text = f"{number:.3g} {unit}" if number < 999.5 else f"{number:,.0f} {unit}"
+    if cost.n_epochs_metered >= cost.n_epochs:
+        return text
+    return f"{text} in {cost.n_epochs_metered:,} of {cost.n_epochs:,} epochs"
 
 
 def _covered(spans: Sequence[tuple[float, float]]) -> float:

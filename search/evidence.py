@@ -82,7 +82,7 @@ def gather(
         metric=(study.metric_names or ["value"])[0],
         trials=trials,
         standing=tally(trials),
-        cost=cost_of(trials, epochs),
+        cost=cost_of(trials, epochs, histories),
         histories=histories,
         comparison=comparison,
         pairs=tuple(_pairs(study, earlier, artifacts, notes)),

@@ -20,6 +20,8 @@ from search.trials import FAILURE
 FILE = "history.csv"
 """A row an epoch; `epoch` and `value`, then the metrics that the trainer tells."""
 _FIRST = ("epoch", "value")
+ENERGY = "energy_j"
+"""A metric that an epoch may lack: whether the device tells has nothing to do with training."""
 
 
 @dataclass(frozen=True)

@@ -14,10 +14,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
+from optuna.study import Study
 from rich.console import Console
 
 from commands.errors import UserError, exit_status
+from mame_cnn.data.dataset import Dataset
 from mame_cnn.data.load import find_source, load_dataset
+from mame_cnn.data.sheets import dataset_sheets
 from mame_cnn.device import choose_device
 from mame_cnn.parameters import space_faults
 from mame_cnn.precision import choose_precision
@@ -110,34 +113,59 @@ def _prepare(options: argparse.Namespace, device: torch.device, precision: torch
     check_name(name)
     space = load_space(options.space)
     check_parameters(space, options.space)
-    trainer = _trainer(space, options, device, precision)
+    dataset = _dataset(options)
+    trainer = _trainer(dataset, space, options, device, precision)
     check_trainable(space, trainer.infeasible)
     sampler_name = options.sampler or _fitting_sampler(space)
     sampler = make_sampler(sampler_name, space, trainer.infeasible, options.seed)
     pruner = make_pruner(options.pruner, trainer.epochs)
     options.artifacts.mkdir(parents=True, exist_ok=True)
     opened = open_study(open_storage(options.storage), name, space, trainer)
+    if opened.is_new:  # which no worker finds: this process opens the study before them
+        _keep_sheets(opened.study, dataset, Artifacts(options.artifacts))
     n_expected = options.trials
     if sampler_name == "grid":  # which ends with its last point
         n_expected = min(n_expected, space.n_grid_points() or n_expected)
     return _Job(options, opened, trainer, sampler, pruner, n_expected)
 
 
-def _trainer(
-    space: Space, options: argparse.Namespace, device: torch.device, precision: torch.dtype
-) -> ImageTrainer:
+def _dataset(options: argparse.Namespace) -> Dataset:
     dataset = load_dataset(
         find_source(options.data), options.image_size, progress=not options.quiet
     )
     console = Console(quiet=options.quiet, highlight=False, markup=False)
     for note in dataset.notes:
         console.print(note, soft_wrap=not console.is_terminal)
+    return dataset
+
+
+def _keep_sheets(study: Study, dataset: Dataset, artifacts: Artifacts) -> None:
+    """Keep pictures of the data with a new study; where there is no room for them, none."""
+    try:
+        artifacts.keep(study, dataset_sheets(dataset))
+    except OSError as error:
+        reason = error.strerror or error
+        print(
+            f"--artifacts {artifacts.folder}: {reason}: pictures of the data are not kept",
+            file=sys.stderr,
+        )
+
+
+def _trainer(
+    dataset: Dataset,
+    space: Space,
+    options: argparse.Namespace,
+    device: torch.device,
+    precision: torch.dtype,
+) -> ImageTrainer:
     return ImageTrainer(
         dataset,
         epochs=options.epochs or space.epochs,
         data_seed=options.seed,
         device=device,
         precision=precision,
+        # Workers on the CPU share it; on GPUs each has its own.
+        n_sharing=(options.workers or 1) if device.type == "cpu" else 1,
     )
 
 

@@ -28,6 +28,8 @@ class OpenStudy:
     study: Study
     space: Space
     place: Place
+    is_new: bool
+    """Whether this process has begun it."""
 
     @property
     def name(self) -> str:
@@ -44,10 +46,11 @@ def open_study(place: Place, name: str, space: Space, trainer: Trainer) -> OpenS
             optuna.create_study(storage=place.storage, study_name=name, direction="maximize")
         # Pruning is the engine's: it asks after all members of a cohort have reported.
         study = optuna.load_study(storage=place.storage, study_name=name, pruner=NopPruner())
-        if not study.get_trials(deepcopy=False) and not pins.is_pinned(study):
+        is_new = not study.get_trials(deepcopy=False) and not pins.is_pinned(study)
+        if is_new:
             _begin(place, study, space, trainer)
     pins.check(study, pinned)
-    return OpenStudy(study, space, place)
+    return OpenStudy(study, space, place, is_new)
 
 
 def load_study(place: Place, name: str) -> Study:

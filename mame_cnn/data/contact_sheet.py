@@ -37,10 +37,14 @@ def digit_rows() -> list[Row]:
     return dataset_rows(digits.load(TILE_PX))
 
 
-def dataset_rows(dataset: Dataset) -> list[Row]:
-    """Return a few train images of each class, as they are prepared."""
+def dataset_rows(dataset: Dataset, most: int | None = None) -> list[Row]:
+    """Return a few train images of each class, as they are prepared.
+
+    Args:
+        most: of classes, the first; None for all.
+    """
     rows: list[Row] = []
-    for label, name in enumerate(dataset.classes):
+    for label, name in enumerate(dataset.classes[:most]):
         indices = np.flatnonzero(dataset.train.labels == label)
         images = [dataset.train.images[indices[i]] for i in _spread(len(indices))]
         rows.append((name, [_tile(image) for image in images]))

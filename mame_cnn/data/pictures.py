@@ -1,13 +1,11 @@
-"""The pictures of a data set by file name, whether it lies in a folder or in memory."""
+"""The pictures of a source of images, by file name."""
 
 import io
 from collections.abc import Sequence
 
-import numpy as np
 from PIL import Image
 
 from mame_cnn.data import contact_sheet, digits, mean_images
-from mame_cnn.data.dataset import Dataset
 from mame_cnn.data.figures import class_counts, class_sizes
 from mame_cnn.data.listing import Listing
 from mame_cnn.data.summary import Contents
@@ -41,18 +39,6 @@ def digit_pictures(contents: Contents) -> dict[str, bytes]:
     means = list(mean_images.dataset_means(digits.load(mean_images.SIDE_PX)))
     counts = class_counts(contents.classes, contents.counts)
     return {CLASSES: counts, **_of_images(contact_sheet.digit_rows(), means)}
-
-
-def dataset_pictures(dataset: Dataset) -> dict[str, bytes]:
-    """Return the pictures of what trains: its train and val splits, as they are prepared."""
-    n = len(dataset.classes)
-    splits = {"train": dataset.train, "val": dataset.val}
-    counts = {
-        name: np.bincount(split.labels, minlength=n).tolist() for name, split in splits.items()
-    }
-    means = list(mean_images.dataset_means(dataset))
-    rows = contact_sheet.dataset_rows(dataset)
-    return {CLASSES: class_counts(dataset.classes, counts), **_of_images(rows, means)}
 
 
 def _of_images(

@@ -7,6 +7,7 @@ import numpy as np
 from search.diagnosis.advice import PENALTIES, own, strongest
 from search.diagnosis.curves import MIN_EPOCHS, Curve, Curves, Z, end_of, standard_error
 from search.diagnosis.finding import Finding
+from search.history import ENERGY
 
 MIN_FALLS = 2
 """Falls of the training accuracy: one may be an accident."""
@@ -30,6 +31,7 @@ def diverged(curves: Curves) -> Finding | None:
     bad = [
         (epoch, name)
         for name, column in history.metrics.items()
+        if name != ENERGY
         for epoch, number in zip(history.epochs, column, strict=True)
         if not math.isfinite(number)
     ]

@@ -26,4 +26,5 @@ def begin(place: Place, study: Study, space: Space, pinned: Mapping[str, Any]) -
     set_aside(place, study.study_name)
     asked = read_asked(study)
     subject = Subject(study.study_name, asked, pinned, led_here(place.storage, asked.builds_on))
-    write_copies(place, study, entry(subject, None))
+    head = entry(subject, None)
+    write_copies(place, study, in_note=head, in_file=head)

@@ -8,6 +8,7 @@ from search.notebook.asked import read_asked
 from search.notebook.copies import write_copies
 from search.notebook.entry import Subject, entry
 from search.notebook.outcome import led_here, write_outcome
+from search.notebook.pictures import keep_pictures
 from search.storage import Place
 
 
@@ -24,5 +25,11 @@ def conclude(place: Place, study: Study, artifacts: Artifacts | None) -> Evidenc
     write_outcome(study, evidence)
     earlier = led_here(place.storage, asked.builds_on)
     subject = Subject(study.study_name, asked, study.user_attrs, earlier)
-    write_copies(place, study, entry(subject, evidence))
+    pictures = keep_pictures(place, study, evidence.standing.best, artifacts)
+    write_copies(
+        place,
+        study,
+        in_note=entry(subject, evidence, {one.caption: one.in_note for one in pictures}),
+        in_file=entry(subject, evidence, {one.caption: one.in_file for one in pictures}),
+    )
     return evidence

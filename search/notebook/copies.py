@@ -1,4 +1,7 @@
-"""The two copies of an entry: the study's note, and `notebook.md` in the study's folder."""
+"""The two copies of an entry: the study's note, and `notebook.md` in the study's folder.
+
+They say the same, but for the lines that show a picture, which each finds elsewhere.
+"""
 
 import os
 from pathlib import Path
@@ -20,16 +23,20 @@ def entry_path(place: Place, name: str) -> Path:
     return place.folder / name / FILE
 
 
-def write_copies(place: Place, study: Study, head: str) -> None:
-    """Write an entry into both copies, with all that a person has written into either."""
+def write_copies(place: Place, study: Study, *, in_note: str, in_file: str) -> None:
+    """Write an entry into both copies, with all that a person has written into either.
+
+    Args:
+        in_note: the program's part of the note; `in_file` likewise of the file.
+    """
     path = entry_path(place, study.study_name)
     file = path.read_text(encoding="utf-8", errors="replace") if path.is_file() else ""
     copies = [taken_apart(text) for text in (get_note(study), file) if text.strip()]
-    digests = line_digests(head)
+    digests = line_digests(f"{in_note}\n{in_file}")
     own = kept(copies, {*digests, *study.user_attrs.get(_LINES, ())})
-    text = sealed(head, own)
     # The file first: where the disk is full, the note still has what the person wrote there.
-    write_file(path, text)
+    write_file(path, sealed(in_file, own))
+    text = sealed(in_note, own)
     if get_note(study) != text:
         save_note(study, text)
         study.set_user_attr(_LINES, digests)
@@ -46,9 +53,9 @@ def set_aside(place: Place, name: str) -> None:
     path.replace(free)
 
 
-def write_file(path: Path, text: str) -> None:
+def write_file(path: Path, text: str | bytes) -> None:
     """Write a file whole or not at all; one that says so already is left alone."""
-    content = text.encode(errors="replace")
+    content = text.encode(errors="replace") if isinstance(text, str) else text
     if path.is_file() and path.read_bytes() == content:
         return
     path.parent.mkdir(parents=True, exist_ok=True)

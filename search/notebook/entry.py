@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from search import pins, wording
 from search.comparison_text import pair_sentence, sentences
-from search.cost import duration
+from search.cost import duration, energy
 from search.notebook.asked import Asked
 from search.notebook.markdown import bullets, pairs, percent, plain, table
 from search.notebook.observations import observations
@@ -34,17 +34,20 @@ class Subject:
     """The studies that it builds on."""
 
 
-def entry(subject: Subject, evidence: "Evidence | None") -> str:
+def entry(
+    subject: Subject, evidence: "Evidence | None", pictures: Mapping[str, str] | None = None
+) -> str:
     """Return the entry without the person's own words.
 
     Args:
         evidence: None before the first trial.
+        pictures: where the reader finds those of the best trial, by caption.
     """
     parts = {
         "Previous observed state": _previous(subject),
         "Current hypothesis": [subject.asked.hypothesis or "None was stated."],
         "Experimental set-up": list(_setup(subject)),
-        "Experimental outcomes": list(_outcomes(evidence)),
+        "Experimental outcomes": list(_outcomes(evidence, pictures or {})),
         "Observations": list(observations(evidence)),
     }
     sections = [f"# {plain(subject.asked.title)}"]
@@ -106,7 +109,7 @@ def _in_order(rows: list[Mapping[str, Any]], asked: Asked) -> list[Mapping[str, 
     return sorted(rows, key=lambda row: order.get(row["name"], len(order)))
 
 
-def _outcomes(evidence: "Evidence | None") -> Iterator[str]:
+def _outcomes(evidence: "Evidence | None", pictures: Mapping[str, str]) -> Iterator[str]:
     if evidence is None:
         yield "No trial has ended yet."
         return
@@ -133,11 +136,13 @@ def _outcomes(evidence: "Evidence | None") -> Iterator[str]:
     for note in (*left_out, *evidence.notes):
         yield plain(note)
     yield from _top(evidence)
+    yield from (f"![{plain(caption)}]({where})" for caption, where in pictures.items())
     yield from _importance(evidence)
-    cost = evidence.cost
+    cost, used = evidence.cost, energy(evidence.cost)
     yield (
         f"Cost: {duration(cost.busy_s)}, {cost.n_epochs:,} epochs trained; pruning saved "
         f"{cost.n_epochs_saved:,} ({percent(cost.saved_fraction)})."
+        + (f" Energy of the device: {used}." if used else "")
     )
 
 

@@ -1,9 +1,9 @@
 """What a person has written into an entry: found again, whichever copy it was written into.
 
 An entry has two copies, the study's note and `notebook.md`. All above the last heading is written
-by the program, all below it by the person, and kept letter by letter. What a person has written
-above it is moved below. A line that no reader shows says of each copy how it was written, so
-that an old copy is not taken for an edited one.
+by the program, into each copy with its own places of pictures; all below it by the person, and
+kept letter by letter. What a person has written above it is moved below. A line that no reader
+shows says of each copy how it was written, so that an old copy is not taken for an edited one.
 """
 
 import hashlib

@@ -17,7 +17,9 @@ from search.notebook.asked import NUMBER, read_asked
 from search.notebook.concluding import conclude
 from search.notebook.copies import write_file
 from search.notebook.own_words import readable
+from search.notebook.pictures import without_pictures
 from search.report.contents import sections
+from search.report.data import SHEETS, class_counts, class_names
 from search.report.page import Figures, page
 from search.report.subject import Subject
 from search.storage import DEFAULT_STORAGE, Place, open_storage
@@ -51,12 +53,19 @@ def report(place: Place, study: Study, artifacts: Artifacts) -> str:
     asked = read_asked(study)
     attrs = study.user_attrs
     data = attrs.get(pins.DATA, {})
-    classes = data.get("classes", ())
+    classes = class_names(data)
     subject = Subject(
         evidence=evidence,
-        entry=readable(get_note(study)),
+        # The report draws them itself.
+        entry=readable(without_pictures(get_note(study))),
         rows=attrs.get(pins.SPACE, {}).get("parameters", ()),
-        classes=[str(name) for name in classes] if isinstance(classes, list | tuple) else (),
+        classes=classes,
+        counts=class_counts(data, len(classes)),
+        sheets={
+            name: content
+            for name in SHEETS
+            if (content := artifacts.read(study, name)) is not None
+        },
     )
     figures = Figures([])
     parts = sections(subject, figures)
@@ -82,8 +91,8 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m search.report",
         description="Write all that a study found as one HTML file, which needs no network: the "
-        "notebook entry, the course of the search, curves, diagnosis, comparison, parameters, "
-        "confusions, cost.",
+        "notebook entry, the data, the course of the search, curves, diagnosis, comparison, "
+        "parameters, confusions, cost.",
         epilog=_EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )

@@ -3,8 +3,9 @@
 import numpy as np
 
 from search.comparison_text import READING, pair_sentence, sentences
-from search.cost import duration
+from search.cost import duration, energy
 from search.report import markup
+from search.report.data import data
 from search.report.figures import Curve, learning_curves, optimisation_history
 from search.report.figures_of_evidence import (
     Interval,
@@ -32,6 +33,7 @@ def sections(subject: Subject, figures: Figures) -> list[Section]:
     parts = [
         ("Overview", "overview", _overview(subject)),
         ("Notebook", "notebook", f'<div class="entry">{markup.markdown(subject.entry)}</div>'),
+        ("Data", "data", data(subject, figures)),
         ("Course of the search", "history", _history(subject, figures)),
         ("Learning curves", "curves", _curves(subject, figures)),
         ("Diagnosis", "diagnosis", _diagnosis(subject)),
@@ -190,9 +192,11 @@ def _cost(subject: Subject) -> str:
         "epochs trained": f"{cost.n_epochs:,}",
         "epochs saved by pruning": f"{cost.n_epochs_saved:,}",
     }
-    return markup.tiles(tiles) + markup.paragraphs(
-        ["The first is the time on the clock without pauses between runs. Energy is not measured."]
-    )
+    notes = ["The first is the time on the clock without pauses between runs."]
+    if used := energy(cost):
+        tiles["energy of the device"] = used
+        notes.append("Energy is what the device used during epochs, for whatever ran on it.")
+    return markup.tiles(tiles) + markup.paragraphs([" ".join(notes)])
 
 
 def _trials(subject: Subject) -> str:

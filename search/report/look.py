@@ -30,7 +30,7 @@ nav {
 }
 nav ul {
   max-width: 68rem; margin: 0 auto; padding: .55rem 1.25rem;
-  display: flex; gap: 1.1rem; list-style: none;
+  display: flex; gap: .85rem; list-style: none;
   overflow-x: auto; white-space: nowrap; font-size: .9rem;
 }
 
@@ -56,6 +56,7 @@ td.n, th.n, td[style] { text-align: right; min-width: 0; white-space: nowrap; }
 figure { margin: .8rem 0 1.2rem; min-width: 0; }
 figcaption { font-size: .86rem; margin-top: .2rem; }
 .plot { width: 100%; }
+figure > img { display: block; max-width: 100%; height: auto; }
 .wide { overflow-x: auto; }
 .wide > .plot { min-width: 46rem; }
 .pair, .trio { display: grid; gap: 0 1.5rem; }

@@ -1,5 +1,6 @@
 """Pieces of HTML made of a study's words and numbers; all of them escape what they are given."""
 
+import base64
 from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 
@@ -69,6 +70,17 @@ def folded(summary: str, html: str, *, is_long: bool = False) -> str:
     """
     long = " data-long" if is_long else ""
     return f"<details{long}><summary>{escape(summary)}</summary>{html}</details>"
+
+
+def picture(content: bytes, kind: str, caption: str) -> str:
+    """Return a picture that stands in the page itself.
+
+    Args:
+        kind: of the content, such as `image/png`.
+    """
+    source = f"data:{escape(kind)};base64,{base64.b64encode(content).decode()}"
+    said = escape(caption)
+    return f'<figure><img src="{source}" alt="{said}"><figcaption>{said}</figcaption></figure>'
 
 
 def markdown(text: str) -> str:

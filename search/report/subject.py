@@ -18,3 +18,7 @@ class Subject:
     """The parameters' plain forms."""
     classes: Sequence[str]
     """Names of the classes, if they are known."""
+    counts: Mapping[str, Sequence[int]]
+    """Images of each class by split, if they are known."""
+    sheets: Mapping[str, bytes]
+    """Pictures of the data by file name, those that there are."""

@@ -79,6 +79,7 @@ class FakeTrainer:
     curve: Callable[[Mapping[str, Value], int], float] = lambda params, epoch: (
         height(params) * (1 - 0.5**epoch)
     )
+    more_metrics: Callable[[Member, int], Mapping[str, float]] = lambda member, epoch: {}
     files: Callable[[Member], Mapping[str, bytes]] = lambda member: {}
     """What a member leaves when it has ended; may raise."""
     shared_names: frozenset[str] = frozenset({"depth"})
@@ -159,7 +160,7 @@ class FakeCohort:
             key=member.key,
             epoch=epoch,
             value=math.nan if failure else self.trainer.curve(member.params, epoch),
-            metrics={"train_accuracy": 0.5},
+            metrics={"train_accuracy": 0.5, **self.trainer.more_metrics(member, epoch)},
             is_finished=epoch == self.trainer.epochs,
             failure=failure,
         )

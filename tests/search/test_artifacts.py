@@ -54,6 +54,16 @@ def test_optuna_finds_the_files_and_nothing_else_is_in_the_folder(tmp_path: Path
     assert in_folder == {artifact_id for artifact_id, _ in found.values()}
 
 
+def test_a_study_has_files_of_its_own(tmp_path: Path) -> None:
+    artifacts, opened = Artifacts(tmp_path / "a"), opened_in(tmp_path)
+    artifacts.keep(opened.study, {"sheet.jpg": b"sheet"})
+    study = opened_in(tmp_path).study
+    assert artifacts.read(study, "sheet.jpg") == b"sheet"
+    assert artifacts.read(study, "other.jpg") is None
+    [meta] = get_all_artifact_meta(study)
+    assert (meta.filename, meta.mimetype) == ("sheet.jpg", "image/jpeg")
+
+
 def test_a_trial_that_is_pruned_or_fails_is_not_asked_for_files(tmp_path: Path) -> None:
     asked = []
 

@@ -1,9 +1,11 @@
+import math
 from datetime import datetime, timedelta
 
 import pytest
 from optuna.trial import FrozenTrial, TrialState
 
-from search.cost import cost_of, duration
+from search.cost import cost_of, duration, energy
+from search.history import History
 
 NOON = datetime(2026, 11, 20, 12)
 
@@ -49,3 +51,35 @@ def test_what_failed_or_stopped_early_by_itself_saved_nothing() -> None:
 )
 def test_durations_read_as_people_say_them(seconds: float, text: str) -> None:
     assert duration(seconds) == text
+
+
+def metered(*joules: float) -> History:
+    epochs = tuple(range(1, len(joules) + 1))
+    return History(0, "complete", epochs, (0.5,) * len(epochs), {"energy_j": joules})
+
+
+def test_energy_is_that_of_the_epochs_of_which_it_is_known() -> None:
+    trials = [trial(0, TrialState.COMPLETE, 0, 1, 3), trial(1, TrialState.PRUNED, 0, 1, 2)]
+    unmetered = History(1, "pruned", (1, 2), (0.5, 0.5))
+    whole = cost_of(trials, 3, [metered(1800, 900, 900), metered(1800, 1800)])
+    part = cost_of(trials, 3, [metered(1800, math.nan, 1800), unmetered])
+    assert (whole.energy_j, energy(whole)) == (7200, "2 Wh")
+    assert (part.energy_j, energy(part)) == (3600, "1 Wh in 2 of 5 epochs")
+    assert energy(cost_of(trials, 3, [unmetered])) is None
+    assert energy(cost_of(trials, 3)) is None
+
+
+@pytest.mark.parametrize(
+    ("joules", "text"),
+    [
+        (0.0, "under 0.001 Wh"),
+        (36.0, "0.01 Wh"),
+        (999.4 * 3600, "999 Wh"),
+        (999.6 * 3600, "1 kWh"),
+        (12.34e3 * 3600, "12.3 kWh"),
+        (1234.4e3 * 3600, "1,234 kWh"),
+    ],
+)
+def test_energy_reads_as_on_a_bill(joules: float, text: str) -> None:
+    trials = [trial(0, TrialState.COMPLETE, 0, 1, 1)]
+    assert energy(cost_of(trials, 1, [metered(joules)])) == text

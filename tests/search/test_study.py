@@ -32,6 +32,11 @@ def test_opening_a_study_again_continues_it(tmp_path: Path) -> None:
     assert len(opened_in(tmp_path).study.trials) == 2
 
 
+def test_only_who_begins_a_study_is_told_that_it_is_new(tmp_path: Path) -> None:
+    assert [opened_in(tmp_path).is_new for _ in range(2)] == [True, False]
+    assert opened_in(tmp_path, name="another").is_new
+
+
 @pytest.mark.parametrize(
     ("space", "expected"),
     [

@@ -1,5 +1,6 @@
 import io
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,7 @@ from mame_cnn.data import mean_images
 from mame_cnn.data.digits import load
 from mame_cnn.data.figures import class_counts, class_sizes
 from mame_cnn.data.layout import read_listing
-from mame_cnn.data.pictures import CAPTIONS, dataset_pictures
+from mame_cnn.data.sheets import MEANS, MOST_CLASSES, SHEET, dataset_sheets
 from mame_cnn.data.survey import survey_folder
 from tests.mame_cnn.data.conftest import Factory
 
@@ -80,7 +81,16 @@ def test_any_number_of_classes_has_figures_that_can_be_opened(n_classes: int) ->
         assert opened(picture).height < 6000
 
 
-def test_a_prepared_data_set_has_pictures_for_a_report() -> None:
-    pictures = dataset_pictures(load(8))
-    assert pictures.keys() == CAPTIONS.keys() - {"sizes.png"}
-    assert all(opened(content).format == "PNG" for content in pictures.values())
+def test_a_prepared_data_set_has_sheets_for_a_study_to_keep() -> None:
+    sheets = {name: opened(content) for name, content in dataset_sheets(load(8)).items()}
+    assert {name: sheet.format for name, sheet in sheets.items()} == {SHEET: "JPEG", MEANS: "JPEG"}
+    assert sheets[SHEET].height == 10 * 100 + 4
+
+
+def test_thousands_of_classes_have_sheets_all_the_same() -> None:
+    digits = load(8)
+    split = replace(digits.train, labels=np.arange(len(digits.train.labels)))
+    classes = tuple(f"class {number}" for number in range(1000))
+    sheets = dataset_sheets(replace(digits, classes=classes, train=split))
+    assert opened(sheets[SHEET]).height == MOST_CLASSES * 100 + 4
+    assert opened(sheets[MEANS]).height < 10_000

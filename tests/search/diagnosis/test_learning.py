@@ -32,6 +32,11 @@ def test_a_trial_that_raised_for_another_reason_did_not_diverge() -> None:
     assert "diverged" not in found(one)
 
 
+def test_a_device_that_does_not_always_tell_its_energy_is_no_divergence() -> None:
+    assert "diverged" not in found(history([0.2, 0.3, 0.4], energy_j=[5.0, math.nan, 5.0]))
+    assert "diverged" in found(history([0.2, 0.3, 0.4], penalty=[5.0, math.nan, 5.0]))
+
+
 def test_accuracies_within_three_standard_errors_of_chance_are_stuck() -> None:
     # sqrt(0.0345 * 0.9655 / 1450) = 0.0048: up to 0.0489.
     finding = found(history([CHANCE, 0.048, 0.03]))["stuck_at_chance"]

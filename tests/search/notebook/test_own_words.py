@@ -15,6 +15,11 @@ HEAD = "# Dropout\n\n## Observations\n\n- It overfits."
 LINES = st.text(st.characters(codec="utf-8", exclude_characters="\r\n\x0b\x0c\x1c\x1d\x1e\x85"))
 
 
+PICTURE = "![Curves of trial 3]"
+IN_NOTE = f"{HEAD}\n\n{PICTURE}(/artifacts/0/3/ab-cd)"
+IN_FILE = f"{HEAD}\n\n{PICTURE}(pictures/trial-3-ab.png)"
+
+
 def own_of(*texts: str, head: str = HEAD) -> str:
     return kept([taken_apart(text) for text in texts], line_digests(head))
 
@@ -62,6 +67,28 @@ def test_what_is_written_above_the_heading_is_moved_below_it() -> None:
 
 def test_a_rewritten_note_is_kept_whole_beside_the_words_of_the_file() -> None:
     assert own_of("Mine alone.", sealed(HEAD, "Of the file.")) == "Of the file.\n\nMine alone."
+
+
+@pytest.mark.parametrize("old", [IN_NOTE, IN_FILE])
+@pytest.mark.parametrize("words", ["", "Mine.", f"{PICTURE}(mine.png)"])
+def test_copies_that_show_pictures_from_their_own_places_have_no_edits(
+    old: str, words: str
+) -> None:
+    copies = sealed(IN_NOTE, words), sealed(IN_FILE, words)
+    both = f"{IN_NOTE}\n{IN_FILE}"
+    assert own_of(*copies, head=both) == words
+    # Nor where a person has taken one copy for both, with its seal or without.
+    assert own_of(sealed(old, words), sealed(old, words), head=both) == words
+    bare = f"{old}\n\n{HEADING}\n\n{words}\n"
+    assert own_of(bare, copies[1], head=both) == words
+
+
+def test_a_picture_that_a_person_puts_among_the_programs_is_moved_below() -> None:
+    edited = sealed(IN_NOTE, "Mine.").replace("(/artifacts/0/3/ab-cd)", "(/artifacts/0/9/ef)")
+    both = f"{IN_NOTE}\n{IN_FILE}"
+    assert own_of(edited, sealed(IN_FILE, "Mine."), head=both) == (
+        f"Mine.\n\n{PICTURE}(/artifacts/0/9/ef)"
+    )
 
 
 def test_windows_line_ends_are_no_edit() -> None:

@@ -1,3 +1,4 @@
+import base64
 import json
 import re
 import shutil
@@ -12,6 +13,7 @@ import pytest
 from optuna_dashboard import get_note, save_note
 
 from commands.errors import UserError
+from search.artifacts import Artifacts
 from search.report.__main__ import main
 from search.space import Question
 from search.trainer import Member
@@ -66,6 +68,18 @@ def figures_of(html: str) -> list[dict[str, object]]:
     return figures
 
 
+def test_energy_stands_in_report_and_notebook_where_it_is_known(tmp_path: Path) -> None:
+    metered = FakeTrainer(more_metrics=lambda member, epoch: {"energy_j": 450.0})
+    for name, trainer in (("metered", metered), ("unmetered", FakeTrainer())):
+        searched(tmp_path, 1, trainer=trainer, name=name, artifacts=tmp_path / "artifacts")
+    assert Reader(reported(tmp_path, "metered")).text.count("1 Wh") == 1
+    assert "Energy of the device: 1 Wh." in (tmp_path / "metered" / "notebook.md").read_text()
+    text = "".join(Reader(reported(tmp_path, "unmetered")).text)
+    assert "epochs saved by pruning" in text
+    assert "Energy is" not in text
+    assert "nergy of the device" not in text
+
+
 def test_the_report_has_every_part(tmp_path: Path) -> None:
     searched(tmp_path, 6, trainer=predicting(), artifacts=tmp_path / "artifacts")
     html = reported(tmp_path)
@@ -116,6 +130,39 @@ def test_names_are_shown_letter_by_letter_and_inject_nothing(tmp_path: Path) -> 
     shown = json.dumps(figures_of(html), ensure_ascii=False)
     assert "&lt;b&gt;&amp;" in shown
     assert "<script" not in shown
+
+
+def test_the_data_are_pictured_in_the_page_itself(tmp_path: Path) -> None:
+    classes = ("clay", "<b>iron")
+    data = {"digest": "d" * 12, "classes": classes, "counts": {"train": [7, 5], "val": [2, 0]}}
+    study = opened_in(tmp_path, trainer=FakeTrainer(data=data)).study
+    sheets = {"contact_sheet.jpg": b"a sheet", "mean_images.jpg": b"means"}
+    Artifacts(tmp_path / "artifacts").keep(study, sheets)
+    html = reported(tmp_path)
+    reader = Reader(html)
+    sources = [attrs["src"] or "" for tag, attrs in reader.tags if tag == "img"]
+    for source, content in zip(sources, sheets.values(), strict=True):
+        kind, _, text = source.partition(",")
+        assert kind == "data:image/jpeg;base64"
+        assert base64.b64decode(text) == content
+    assert "12" in reader.text  # training images
+    assert "5 and 7" in reader.text
+    [figure] = figures_of(html)
+    assert "&lt;b&gt;iron" in json.dumps(figure)
+
+
+@pytest.mark.parametrize("counts", [None, 3, {}, {"train": [1]}, {"train": ["1", "2"]}])
+def test_counts_that_make_no_sense_are_not_drawn(tmp_path: Path, counts: object) -> None:
+    data = {"digest": "d" * 12, "classes": ["clay", "iron"], "counts": counts}
+    opened_in(tmp_path, trainer=FakeTrainer(data=data))
+    assert 'id="data"' not in reported(tmp_path)
+
+
+def test_pictures_of_the_note_are_not_in_the_report(tmp_path: Path) -> None:
+    trainer = FakeTrainer(files=lambda member: {"learning_curves.png": b"curves"})
+    searched(tmp_path, 2, trainer=trainer, artifacts=tmp_path / "artifacts")
+    assert "](/artifacts/" in get_note(opened_in(tmp_path).study)
+    assert "/artifacts/" not in "".join(Reader(reported(tmp_path)).text)
 
 
 def test_own_words_are_in_the_report(tmp_path: Path) -> None:
