@@ -70,7 +70,9 @@ def boundaries(
             ("upper", sum(share >= 1 - END_SHARE for share in shares)),
             ("lower", sum(share <= END_SHARE for share in shares)),
         ):
-            is_natural = end == "lower" and row["low"] == 0  # nothing lies below a rate of 0
+            # Nothing lies below a rate of 0, or below 1 of what is counted.
+            least = 1 if row["kind"] == "int" else 0
+            is_natural = end == "lower" and row["low"] <= least
             p_value = float(stats.binom.sf(n_at_end - 1, len(values), _chance(row, end)))
             if n_at_end >= N_AT_END and p_value < P_END and not is_natural:
                 found.append(_boundary(row, end, n_at_end, p_value))

@@ -62,6 +62,11 @@ def test_a_lower_end_is_hit_too_unless_it_is_zero() -> None:
     assert boundaries(none, _space(Float("drop_rate", 0.0, 0.5, step=0.1))) == ()
 
 
+def test_nothing_lies_below_one_of_what_is_counted() -> None:
+    assert boundaries(_with("depth", [1] * 5), _space(Int("depth", 1, 6))) == ()
+    assert len(boundaries(_with("depth", [2] * 5), _space(Int("depth", 2, 6)))) == 1
+
+
 def test_one_value_of_two_is_hit_by_all_five_only() -> None:
     depth = _space(Int("depth", 1, 2))
     assert len(boundaries(_with("depth", [2] * 5), depth)) == 1  # (1/2)^5 = 0.03
