@@ -83,7 +83,13 @@ def read_line(line: str) -> tuple[str, list[Any] | None]:
 
 
 def stop_with_parent() -> None:
-    """Interrupt this process as Ctrl-C would when the one that holds its stdin has ended."""
+    """Interrupt this process as Ctrl-C would when the one that holds its stdin has ended.
+
+    Also where that one ignores Ctrl-C, as background jobs of a script do: what a process ignores,
+    its children ignore too.
+    """
+    if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
     def watch() -> None:
         while os.read(sys.stdin.fileno(), 1024):

@@ -4,7 +4,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -140,6 +140,23 @@ def test_a_second_ctrl_c_kills(tmp_path: Path) -> None:
 
 @pytest.fixture
 def starter(tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
+    with started(tmp_path) as process:
+        yield process
+
+
+@pytest.fixture
+def background_starter(tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
+    """Start it as a shell without job control starts what ends in &: deaf to Ctrl-C."""
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        with started(tmp_path) as process:
+            yield process
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+@contextmanager
+def started(tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
     """Start a process that starts two workers, and let both have a trial that is held."""
     command = [sys.executable, "-m", MODULE, "starter", str(tmp_path)]
     with (
@@ -165,7 +182,7 @@ def test_ctrl_c_in_a_terminal_reaches_workers_once(
     # A terminal signals its whole foreground group, which workers are no part of.
     assert starter.pid not in map(os.getpgid, owners(trials_in(tmp_path)))
     os.killpg(starter.pid, signal.SIGINT)
-    assert starter.wait() == 130
+    assert starter.wait(timeout=30) == 130
     trials = trials_in(tmp_path)
     assert [trial.user_attrs[INTERRUPTED] for trial in trials] == ["Ctrl-C", "Ctrl-C"]
     assert are_all_dead(trials)
@@ -184,6 +201,14 @@ def test_workers_end_in_good_order_when_their_starter_is_killed(
     trials = trials_in(tmp_path)
     assert len(trials) == 2
     assert all(INTERRUPTED in trial.user_attrs for trial in trials)
+
+
+def test_what_stops_with_its_parent_hears_ctrl_c_though_it_was_born_deaf_to_it(
+    background_starter: subprocess.Popen[str], tmp_path: Path
+) -> None:
+    os.killpg(background_starter.pid, signal.SIGINT)
+    assert background_starter.wait(timeout=30) == 130
+    assert are_all_dead(trials_in(tmp_path))
 
 
 def kill_owner_of_trial_0(folder: Path) -> None:
