@@ -130,7 +130,7 @@ class IdleCohort:
 
     def admit(self, members: Sequence[Member]) -> None:
         """Refuse: a cohort of one has no slot that others could take."""
-        raise NotImplementedError
+        raise NotImplementedError("a cohort of one has no free slot")
 
     def _result(self, member: Member) -> EpochResult:
         accuracy = Random(member.seed).uniform(0.3, 0.8) * (1 - 0.8**self.epoch)

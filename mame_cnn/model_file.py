@@ -116,7 +116,8 @@ def _read(path: Path) -> tuple[dict[str, str], dict[str, Tensor]]:
         raise UserError(f"{path}: {'not a file' if path.exists() else 'no such file'}")
     try:
         with safe_open(path, framework="pt") as file:
-            types = {name: file.get_slice(name).get_dtype() for name in file.keys()}  # noqa: SIM118
+            names = file.keys()
+            types = {name: file.get_slice(name).get_dtype() for name in names}
             if faults := [
                 f"{name}: type {type_}, expected one of {', '.join(_TYPES)}"
                 for name, type_ in types.items()

@@ -1,10 +1,12 @@
 """The pictures that the one half of the house makes, and the other keeps and shows."""
 
 import errno
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 from optuna.study import Study
+from optuna.trial import Trial
 
 from mame_cnn.data import sheets
 from mame_cnn.data.digits import load
@@ -78,10 +80,10 @@ def test_a_disk_without_room_for_the_sheets_stops_no_search(
 ) -> None:
     keep = Artifacts.keep
 
-    def fail(self: Artifacts, owner: object, files: object) -> None:
+    def fail(self: Artifacts, owner: Study | Trial, files: Mapping[str, bytes]) -> None:
         if isinstance(owner, Study):
             raise OSError(errno.ENOSPC, "No space left on device")
-        keep(self, owner, files)  # type: ignore[arg-type]
+        keep(self, owner, files)
 
     monkeypatch.setattr(Artifacts, "keep", fail)
     study = search(1)

@@ -38,6 +38,9 @@ Shares = Annotated[
 ]
 
 
+Link = Literal["identity", "logistic"]
+
+
 class Combination(Protocol):
     """Turns what M members say into one distribution."""
 
@@ -103,7 +106,7 @@ class ClassWeighted:
     name: str
     weights: Annotated[tuple[tuple[Number, ...], ...], Field(min_length=1)]
     intercepts: Annotated[tuple[Number, ...], Field(min_length=2)]
-    link: Literal["identity", "logistic"]
+    link: Link
     kind: Literal["class-weighted"] = "class-weighted"
 
     @model_validator(mode="after")
@@ -142,6 +145,7 @@ class ClassWeighted:
 
 def to_table(combination: Combination) -> dict[str, Any]:
     """Return a combination as lists, numbers and strings, for TOML or JSON."""
+    # The adapter is typed by the three kinds, callers know the protocol that they share.
     table: dict[str, Any] = _TABLES.dump_python(combination, mode="json")  # type: ignore[arg-type]
     return table
 

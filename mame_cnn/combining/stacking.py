@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from mame_cnn.combining.combination import ClassWeighted
+from mame_cnn.combining.combination import ClassWeighted, Link
 from mame_cnn.combining.folds import stratified_folds
 from mame_cnn.combining.logistic import logistic_path, logistic_scores
 from mame_cnn.combining.members import Labels, Probs, checked, floored_log
@@ -90,10 +90,10 @@ def _tightest(left_out: Probs) -> int:
     return int((excess.mean(1) <= standard_errors).argmax())
 
 
-def _combination(name: str, link: str, weights: Probs, unit: float) -> ClassWeighted:
+def _combination(name: str, link: Link, weights: Probs, unit: float) -> ClassWeighted:
     return ClassWeighted(
         name,
         weights=tuple(map(tuple, weights[:, :-1].T.tolist())),
         intercepts=tuple((unit * weights[:, -1]).tolist()),
-        link=link,  # type: ignore[arg-type]
+        link=link,
     )

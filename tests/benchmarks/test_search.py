@@ -52,7 +52,6 @@ def made(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, int]]:
 def test_arms_take_turns_and_their_winners_are_trained_again(
     arguments: list[str], made: list[tuple[str, int]], tmp_path: Path
 ) -> None:
-    pytest.importorskip("matplotlib")
     assert search.main(arguments) == 0
     assert made == [(arm, seed) for seed in (0, 1) for arm in ("script", "random", "defaults")]
     report = json.loads((tmp_path / "report.json").read_text())

@@ -109,16 +109,16 @@ class FakeNvml(SimpleNamespace):
     millijoules: int | None = 5_000
     has_driver = True
 
-    def nvmlInit(self) -> None:  # noqa: N802
+    def nvmlInit(self) -> None:  # noqa: N802 - NVML's name
         if not self.has_driver:
             raise self.NVMLError
 
-    def nvmlDeviceGetHandleByUUID(self, uuid: str) -> str:  # noqa: N802
+    def nvmlDeviceGetHandleByUUID(self, uuid: str) -> str:  # noqa: N802 - NVML's name
         if uuid != "GPU-12-34":
             raise self.NVMLError
         return f"handle of {uuid}"
 
-    def nvmlDeviceGetTotalEnergyConsumption(self, handle: str) -> int:  # noqa: N802
+    def nvmlDeviceGetTotalEnergyConsumption(self, handle: str) -> int:  # noqa: N802 - NVML's name
         assert handle == "handle of GPU-12-34"
         if self.millijoules is None:
             raise self.NVMLError

@@ -11,6 +11,7 @@ import tomli_w
 from commands.errors import UserError
 from mame_cnn.combining.combination import ClassWeighted
 from mame_cnn.ensemble_file import ENSEMBLE, read_ensemble, write_ensemble
+from mame_cnn.model import Model
 from mame_cnn.model_file import WEIGHTS, write_model
 from mame_cnn.opening import open_model
 from tests.mame_cnn.models import (
@@ -169,8 +170,9 @@ def test_runs_weights_and_ensembles_are_opened_by_their_path(folder: Path) -> No
     digest = make_model(seed=1).weights_digest
     for path in (run, run / WEIGHTS):
         model = open_model(path)
+        assert isinstance(model, Model)
         assert model.probs(IMAGES, CPU).shape == (6, 4)
-        assert getattr(model, "weights_digest") == digest  # noqa: B009
+        assert model.weights_digest == digest
     assert open_model(folder).probs(IMAGES, CPU).shape == (6, 4)
 
 

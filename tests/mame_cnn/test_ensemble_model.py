@@ -1,3 +1,5 @@
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -49,9 +51,9 @@ def test_members_that_belong_together_have_no_mismatches() -> None:
     assert mismatches([]) == ["no members"]
 
 
-def with_first_member(**changes: object) -> list[str]:
+def with_first_member(**changes: Any) -> list[str]:
     first, second = make_ensemble().members
-    model = make_model(**changes)  # type: ignore[arg-type]
+    model = make_model(**changes)
     return mismatches([type(first)("other", "other", model), second])
 
 

@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 import numpy as np
+import onnxruntime
 import pytest
 
 from commands.errors import UserError
@@ -14,8 +15,6 @@ from mame_cnn.model import Model
 from mame_cnn.onnx_export import INPUT, OUTPUT, export
 from tests.mame_cnn.models import CLASSES, CPU, make_ensemble, make_images, make_model
 
-onnxruntime = pytest.importorskip("onnxruntime")
-pytest.importorskip("onnxscript")
 TOLERANCE = 1e-4
 
 

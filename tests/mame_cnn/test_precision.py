@@ -43,7 +43,7 @@ class Convolutions(TorchDispatchMode):
     """Notes the type that every convolution computes in."""
 
     def __init__(self) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
+        super().__init__()  # type: ignore[no-untyped-call]  # torch's
         self.types: set[torch.dtype] = set()
 
     def __torch_dispatch__(

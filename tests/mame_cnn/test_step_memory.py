@@ -21,7 +21,7 @@ class _LiveTensors(TorchDispatchMode):
     """Counts the bytes of all tensors made and still alive, and remembers the most."""
 
     def __init__(self) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
+        super().__init__()  # type: ignore[no-untyped-call]  # torch's
         self.alive: dict[int, tuple[StorageWeakRef, int]] = {}
         self.most: int = 0
 

@@ -2,6 +2,7 @@
 
 import io
 from collections.abc import Collection
+from typing import Any
 
 import numpy as np
 
@@ -18,7 +19,7 @@ def left_by(wrong: Collection[int], epoch: int = 1) -> dict[str, bytes]:
     return {FILE: npz(probs=probs, labels=LABELS, epoch=np.int64(epoch))}
 
 
-def npz(**arrays: object) -> bytes:
+def npz(**arrays: Any) -> bytes:
     content = io.BytesIO()
-    np.savez(content, **arrays)  # type: ignore[arg-type]
+    np.savez(content, **arrays)
     return content.getvalue()

@@ -94,7 +94,7 @@ def test_an_exception_fails_its_trial_and_the_study_goes_on(tmp_path: Path) -> N
 
 def test_a_trainer_that_cannot_open_a_cohort_fails_the_trial(tmp_path: Path) -> None:
     class Closed(FakeTrainer):
-        def open(self, members: Sequence[Member]) -> object:  # type: ignore[override]
+        def open(self, members: Sequence[Member]) -> object:  # type: ignore[override]  # it never returns
             raise ValueError("no device")
 
     outcome = searched(tmp_path, 2, trainer=Closed())

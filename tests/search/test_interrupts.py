@@ -19,7 +19,7 @@ def test_an_interrupt_waits_for_the_end_of_the_block() -> None:
 
 def test_a_second_interrupt_does_not_wait() -> None:
     steps = []
-    with pytest.raises(KeyboardInterrupt), held():  # noqa: PT012
+    with pytest.raises(KeyboardInterrupt), held():  # noqa: PT012 - as above
         signal.raise_signal(signal.SIGINT)
         signal.raise_signal(signal.SIGINT)
         steps.append("never")

@@ -196,4 +196,4 @@ def test_a_parameter_is_frozen() -> None:
     parameter = Int("depth", 1, 4)
 
     with pytest.raises(dataclasses.FrozenInstanceError):
-        parameter.high = 5  # type: ignore[misc]
+        parameter.high = 5  # type: ignore[misc]  # frozen

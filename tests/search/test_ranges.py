@@ -1,6 +1,6 @@
 """Boundaries hit and interactions: planted ones, and near misses."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 import pytest
@@ -84,12 +84,12 @@ def test_choices_and_single_values_have_no_ends() -> None:
     assert boundaries([], rows) == ()
 
 
-def _square(n: int, value: object, seed: int = 0) -> list[FrozenTrial]:
+def _square(n: int, value: Callable[[float, float], float], seed: int = 0) -> list[FrozenTrial]:
     rng = np.random.default_rng(seed)
     points = rng.uniform(0, 1, (n, 3))
     noise = rng.normal(0, 0.05, n)
     params = [{"a": float(a), "b": float(b), "c": float(c)} for a, b, c in points]
-    values = [float(value(a, b)) + e for (a, b, _), e in zip(points, noise, strict=True)]  # type: ignore[operator]
+    values = [value(a, b) + e for (a, b, _), e in zip(points, noise, strict=True)]
     return _trials(params, values)
 
 

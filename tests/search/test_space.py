@@ -77,7 +77,7 @@ def test_a_space_cannot_be_written_to_and_can_be_pickled() -> None:
 
     given_values["width"] = 32
     with pytest.raises(TypeError):
-        space.fixed["width"] = 32  # type: ignore[index]
+        space.fixed["width"] = 32  # type: ignore[index]  # read-only
 
     assert space.fixed == {"width": 16}
     assert pickle.loads(pickle.dumps(space)) == space

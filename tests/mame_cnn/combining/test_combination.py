@@ -111,4 +111,4 @@ def test_a_table_without_a_kind_or_none_at_all_is_refused() -> None:
     with pytest.raises(UserError, match="kind"):
         from_table({"name": "mean", "weights": [1.0]})
     with pytest.raises(UserError, match="not a combination"):
-        from_table("mean")  # type: ignore[arg-type]
+        from_table("mean")  # type: ignore[arg-type]  # as a file may have it

@@ -306,5 +306,6 @@ def test_of_many_classes_the_least_recognised_are_shown() -> None:
             found: np.ndarray = labels >= n - 4
             return found
 
+    # Of a view, only who is right is asked.
     scene = Scene((View(),), labels, [""] * (2 * n), tuple(map(str, range(n))))  # type: ignore[arg-type]
     assert shown_classes(scene) == list(range(N_CLASSES))

@@ -196,4 +196,5 @@ def test_a_digest_does_not_depend_on_what_a_study_builds_on() -> None:
 def test_questions_that_are_joined_build_on_the_studies_of_both() -> None:
     joined = Question("a", "b", "c", ("x", "y")) | Question("a", "b", "c", ("y", "z"))
     assert joined.builds_on == ("x", "y", "z")
+    # A name alone, which is easily written for a tuple of one.
     assert Question("a", "b", "c", "capacity").builds_on == ("capacity",)  # type: ignore[arg-type]
