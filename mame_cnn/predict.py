@@ -8,15 +8,13 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import torch
-from PIL import Image
 
 from commands.arguments import whole
 from commands.errors import UserError, exit_status, naming
 from mame_cnn.cohort import EVALUATION_BATCH
-from mame_cnn.data.dataset import Pixels
-from mame_cnn.data.images import UnreadableImageError, read_image
 from mame_cnn.data.listing import counted, some
 from mame_cnn.data.progress import in_threads
+from mame_cnn.decoding import decoded
 from mame_cnn.device import choose_device
 from mame_cnn.ensemble_model import Ensemble
 from mame_cnn.model import Model
@@ -71,7 +69,7 @@ def predictions(
     faults: list[str] = []
     parts = []
     for first in range(0, len(paths), batch):
-        read = list(in_threads(lambda path: _decoded(path, model), paths[first : first + batch]))
+        read = list(in_threads(lambda path: decoded(path, model), paths[first : first + batch]))
         faults += [each for each in read if isinstance(each, str)]
         if not faults:  # else only the other unreadable images are still of interest
             images = np.stack([each for each in read if not isinstance(each, str)])
@@ -85,17 +83,6 @@ def predictions(
     table.insert(0, "image", [str(path) for path in paths])
     table.insert(1, "predicted", [model.classes[k] for k in probs.argmax(1)])
     return table
-
-
-def _decoded(path: Path, model: Model | Ensemble) -> Pixels | str:
-    """Return an image as the model's training images were made, or what is wrong with it."""
-    try:
-        pixels = read_image(path, model.image_size)
-    except UnreadableImageError as error:
-        return f"{path}: {error}"
-    if model.channels == 1:
-        return np.asarray(Image.fromarray(pixels).convert("L"))[..., np.newaxis]
-    return pixels
 
 
 def _check_can_be_written(path: Path) -> None:

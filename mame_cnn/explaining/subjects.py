@@ -7,13 +7,12 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import Image
 
 from commands.errors import UserError
 from mame_cnn.data import digits
 from mame_cnn.data.dataset import Dataset, Labels, Pixels
-from mame_cnn.data.images import UnreadableImageError, read_image
 from mame_cnn.data.listing import counted, some
+from mame_cnn.decoding import decoded
 from mame_cnn.ensemble_file import ENSEMBLE
 from mame_cnn.ensemble_model import Ensemble
 from mame_cnn.explaining.grad_cam import Explainer
@@ -99,7 +98,7 @@ def given(texts: Sequence[str], subjects: Sequence[Subject], source: str, load: 
     for text in texts:
         for number, subject in enumerate(subjects):
             if text in files:
-                found = _decoded(Path(text), subject.model)
+                found = decoded(Path(text), subject.model)
                 if not isinstance(found, str):
                     images[number].append(found)
                 elif number == 0:
@@ -167,14 +166,3 @@ def _unknown(text: str, known: Sequence[str] | dict[str, int], source: str) -> s
     hint = f"; did you mean {nearest[0]}?" if nearest else ""
     kind = "a folder" if Path(text).is_dir() else "no file"
     return f"{text}: {kind}, and no validation image of {source}{hint}"
-
-
-def _decoded(path: Path, model: Model) -> Pixels | str:
-    """Return an image as the model's training images were made, or what is wrong with it."""
-    try:
-        pixels = read_image(path, model.image_size)
-    except UnreadableImageError as error:
-        return f"{path}: {error}"
-    if model.channels == 1:
-        return np.asarray(Image.fromarray(pixels).convert("L"))[..., np.newaxis]
-    return pixels
