@@ -23,21 +23,23 @@ def whole(at_least: int) -> Callable[[str], int]:
 
 def seconds(text: str) -> float:
     """Return a number above 0."""
-    try:
-        number = float(text)
-    except ValueError:
-        number = math.nan
+    number = _number(text)
     if not number > 0:
         raise argparse.ArgumentTypeError(f"expected a number above 0, got {text}")
     return number
 
 
+def seconds_or_0(text: str) -> float:
+    """Return a number of at least 0."""
+    number = _number(text)
+    if not number >= 0:
+        raise argparse.ArgumentTypeError(f"expected a number of at least 0, got {text}")
+    return number
+
+
 def share(text: str) -> float:
     """Return a number of at least 0 and below 1."""
-    try:
-        number = float(text)
-    except ValueError:
-        number = math.nan
+    number = _number(text)
     if not 0 <= number < 1:
         raise argparse.ArgumentTypeError(
             f"expected a number of at least 0 and below 1, got {text}"
@@ -48,3 +50,11 @@ def share(text: str) -> float:
 def cohort(text: str) -> int | str:
     """Return `auto` or a whole number of at least 1."""
     return text if text == "auto" else whole(at_least=1)(text)
+
+
+def _number(text: str) -> float:
+    """Return a number; NaN for what is none, which no comparison holds for."""
+    try:
+        return float(text)
+    except ValueError:
+        return math.nan

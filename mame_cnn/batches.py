@@ -31,6 +31,18 @@ class View:
     augmentation: Augmentation
 
 
+@dataclass(frozen=True)
+class Epoch:
+    """The coming epoch of every member, with all on the device that its steps need."""
+
+    steps: Iterator[tuple[Tensor, Batch]]
+    """Learning rates [T, 1] and batch of each step."""
+    n_images: int
+    """That each member trains on."""
+    last_lrs: tuple[float, ...]
+    """Each member's learning rate in the last step."""
+
+
 def n_steps_per_epoch(n_images: int, batch_size: int) -> int:
     """Return how many full batches an epoch has; fewer images than one batch make one."""
     return max(1, n_images // batch_size)

@@ -5,30 +5,32 @@ epochs, and what becomes of it depends neither on its slot nor on who else is or
 """
 
 import time
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from mame_cnn.batches import Batch, View, epoch_batches, n_steps_per_epoch
+from mame_cnn.batches import Batch, Epoch, View, epoch_batches, n_steps_per_epoch
 from mame_cnn.coefficients import gather_coefficients
 from mame_cnn.config import Config
 from mame_cnn.device_data import DeviceData, DeviceSplit
 from mame_cnn.energy import UNMETERED, Meter
 from mame_cnn.flat import FlatParameters
 from mame_cnn.fusion import fusion_key
+from mame_cnn.health import Vitals, chance, vital_columns
 from mame_cnn.joining import join
 from mame_cnn.loss import add_penalty_gradients, cross_entropy, penalty_values
-from mame_cnn.network import CohortNetwork
+from mame_cnn.newborn import newborn
 from mame_cnn.optimizers import CohortOptimizer
 from mame_cnn.progress import EpochResult, Figures, Progress
+from mame_cnn.rows import Rows, Snapshot, put, take
 from mame_cnn.seeds import generator
 from mame_cnn.weight_average import WeightAverage
 
 EVALUATION_BATCH = 256
 """Images in one step of an evaluation of one network."""
+_ANOTHER_KEY = "members of a cohort must share a fusion key"
 
 
 def evaluation_batch(n_members: int, batch_size: int) -> int:
@@ -37,18 +39,6 @@ def evaluation_batch(n_members: int, batch_size: int) -> int:
     As many as need no more memory than those of one network, or than a step of training.
     """
     return max(1, EVALUATION_BATCH // max(1, n_members), min(EVALUATION_BATCH, 2 * batch_size))
-
-
-@dataclass(frozen=True)
-class Epoch:
-    """The coming epoch of every member, with all on the device that its steps need."""
-
-    steps: Iterator[tuple[Tensor, Batch]]
-    """Learning rates [T, 1] and batch of each step."""
-    n_images: int
-    """That each member trains on."""
-    last_lrs: tuple[float, ...]
-    """Each member's learning rate in the last step."""
 
 
 class Cohort:
@@ -60,6 +50,7 @@ class Cohort:
         keys: Sequence[int],
         data: DeviceData,
         meter: Meter = UNMETERED,
+        snapshots: Sequence[Snapshot | None] = (),
     ):
         """Draw the members' first weights.
 
@@ -68,23 +59,27 @@ class Cohort:
             keys: names of the members, which stay when slots move.
             data: on the device that is to train, in the floating-point type to train in.
             meter: of that device.
+            snapshots: none, or one a member, from which it goes on; None: it begins. `ValueError`
+                if one does not fit.
         """
         self._fusion_key = fusion_key(configs[0])
         self._training, self._data_seed = configs[0].training, configs[0].data_seed
         self.data = data
         self._meter = meter
-        self.network = self._newborn(configs)
+        if any(fusion_key(config) != self._fusion_key for config in configs):
+            raise ValueError(_ANOTHER_KEY)
+        self.network = newborn(configs, data)
         self.configs = list(configs)
         self.keys = list(keys)
-        self.progress = [Progress(config.training) for config in configs]
+        self.progress = [Progress(c.training, chance(data, c.training)) for c in configs]
         self.val_logits: Tensor
         """[T, N, K] of the last epoch's validation, before anyone was dropped or admitted."""
         balanced = self._training.class_weights == "balanced"
         self._class_weights = data.class_weights if balanced else None
         self._flatten()
         self._optimizer = CohortOptimizer(self._training.optimizer.name, self._flat.weights)
-        averages = any(config.training.ema_decay for config in configs)
-        self._average = WeightAverage(self._averaged()) if averages else None
+        self._average: WeightAverage | None = None
+        self._restore(snapshots or [None] * len(configs))
 
     def train_epoch(self) -> list[EpochResult]:
         """Train every member for its next epoch, evaluate it, and return one result a member."""
@@ -101,37 +96,51 @@ class Cohort:
             "val_loss": val_losses,
             "val_accuracy": val_accuracies,
         }
+        vitals = vital_columns(
+            self._flat.weights, self._flat.gradients, list(self._optimizer.state.values())
+        )
         # Only here, once an epoch, the host waits for the device.
-        rows = torch.stack([column.double() for column in columns.values()], dim=1).tolist()
+        read = [column.double() for column in (*columns.values(), *vitals.values())]
+        rows = torch.stack(read, dim=1).tolist()
         images_per_s = epoch.n_images / (time.perf_counter() - started_s)
         energy_j = self._meter.share_j(before, len(self.keys))
         results = []
         for progress, key, lr, row in zip(
             self.progress, self.keys, epoch.last_lrs, rows, strict=True
         ):
-            measured = dict(zip(columns, row, strict=True))
+            measured = dict(zip(columns, row, strict=False))
             figures = Figures(lr=lr, images_per_s=images_per_s, energy_j=energy_j, **measured)
-            results.append(progress.ended(key, figures))
+            results.append(progress.ended(key, figures, Vitals(*row[len(columns) :])))
         return results
 
-    def admit(self, configs: Sequence[Config], keys: Sequence[int]) -> None:
+    def admit(
+        self,
+        configs: Sequence[Config],
+        keys: Sequence[int],
+        snapshots: Sequence[Snapshot | None] = (),
+    ) -> None:
         """Take in members between two epochs, in the slots after those there are.
 
-        Each starts at its own first epoch with its own first weights. `ValueError` if one has
-        another fusion key.
+        Each starts at its own first epoch with its own first weights, or goes on from its
+        snapshot. `ValueError` if one has another fusion key or its snapshot does not fit; then
+        nothing has changed.
         """
-        join(self.network, self._newborn(configs))
-        n_members = len(self.configs)
-        self.configs += configs
-        self.keys += keys
-        self.progress += [Progress(config.training) for config in configs]
-        self._flatten()
-        self._optimizer.admit(self._flat.weights[n_members:])
-        if self._average is not None:
-            self._average.admit([tensor[n_members:] for tensor in self._averaged()])
-        elif any(config.training.ema_decay for config in configs):
-            # Until now nobody averaged: a decay of 0 is the present value.
+        newcomers = Cohort(configs, keys, self.data, snapshots=snapshots)
+        if newcomers._fusion_key != self._fusion_key:
+            raise ValueError(_ANOTHER_KEY)
+        # Whoever does not average has a decay of 0: the average is the present value.
+        if newcomers._average and not self._average:
             self._average = WeightAverage(self._averaged())
+        elif self._average and not newcomers._average:
+            newcomers._average = WeightAverage(newcomers._averaged())
+        join(self.network, newcomers.network)
+        self.configs += newcomers.configs
+        self.keys += newcomers.keys
+        self.progress += newcomers.progress
+        self._flatten()
+        self._optimizer.admit(newcomers._optimizer)
+        if self._average and newcomers._average:
+            self._average.admit(newcomers._average)
 
     def drop(self, keys: Collection[int]) -> None:
         """Remove members; those that stay train on as if the others had never been."""
@@ -144,6 +153,16 @@ class Cohort:
         self._optimizer.select(slots)
         if self._average is not None:
             self._average.select(slots)
+
+    def snapshot(self, key: int) -> Snapshot:
+        """Return all that a member needs to go on after the epoch that has just ended."""
+        slot = self.keys.index(key)
+        return Snapshot(
+            counts=self.progress[slot].counts,
+            weights=take(self.network.state_dict(), slot),
+            optimizer=take(self._optimizer.tensors(), slot),
+            average=take(self._average_of(slot), slot),
+        )
 
     def member_state(self, key: int) -> dict[str, Tensor]:
         """Return copies of the weights that a member is evaluated with, on the CPU.
@@ -240,25 +259,34 @@ class Cohort:
         """Return all that a moving average is over."""
         return [self._flat.weights, *self.network.buffers()]
 
+    def _restore(self, snapshots: Sequence[Snapshot | None]) -> None:
+        """Let members go on from their snapshots; averages start where these have none."""
+        averages = any(config.training.ema_decay for config in self.configs)
+        members = [
+            (f"member {key}:", slot, snapshot)
+            for slot, (key, snapshot) in enumerate(zip(self.keys, snapshots, strict=True))
+            if snapshot is not None
+        ]
+        for who, slot, snapshot in members:
+            put(f"{who} weights", self.network.state_dict(), slot, snapshot.weights)
+            put(f"{who} optimizer", self._optimizer.tensors(), slot, snapshot.optimizer)
+        if averages:
+            self._average = WeightAverage(self._averaged())
+        for who, slot, snapshot in members:
+            put(f"{who} average", self._average_of(slot), slot, snapshot.average)
+            self.progress[slot].go_on(snapshot.counts)
+
+    def _average_of(self, slot: int) -> Rows:
+        """Return what is kept of averages if this member needs it."""
+        if self._average is None or not self.configs[slot].training.ema_decay:
+            return {}
+        return self._average.tensors()
+
     def _as_evaluated(self) -> AbstractContextManager[None]:
         """Let the network have the weights that it is evaluated with."""
         if self._average is None:
             return nullcontext()
         return self._average.in_place_of(self._averaged())
-
-    def _newborn(self, configs: Sequence[Config]) -> CohortNetwork:
-        """Return networks with the first weights of members, on the device."""
-        if any(fusion_key(config) != self._fusion_key for config in configs):
-            raise ValueError("members of a cohort must share a fusion key")
-        network = CohortNetwork(
-            [config.network for config in configs],
-            channels=self.data.channels,
-            image_size=self.data.image_size,
-            n_classes=self.data.n_classes,
-        )
-        network.initialise([generator(config.seed, "weights") for config in configs])
-        network.precision = self.data.precision
-        return network.to(self.data.scale)
 
     def _flatten(self) -> None:
         """Move the weights into one matrix and collect the coefficients of its rows."""

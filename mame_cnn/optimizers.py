@@ -144,10 +144,13 @@ class CohortOptimizer:
         self.n_steps = self.n_steps[slots]
         self.state = {name: tensor[slots] for name, tensor in self.state.items()}
 
-    def admit(self, weights: Tensor) -> None:
-        """Add newcomers with weights [T, P] and empty state after the members there are."""
-        new = CohortOptimizer(self.name, weights)
-        self.n_steps = torch.cat([self.n_steps, new.n_steps])
+    def admit(self, newcomers: "CohortOptimizer") -> None:
+        """Add the members of another one after those there are."""
+        self.n_steps = torch.cat([self.n_steps, newcomers.n_steps])
         self.state = {
-            name: torch.cat([tensor, new.state[name]]) for name, tensor in self.state.items()
+            name: torch.cat([tensor, newcomers.state[name]]) for name, tensor in self.state.items()
         }
+
+    def tensors(self) -> State:
+        """Return all that is kept from step to step, a member a row."""
+        return {"n_steps": self.n_steps, **self.state}

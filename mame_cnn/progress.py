@@ -1,9 +1,10 @@
 """How far one member has come: its epochs, its best one, when to slow down and when to stop."""
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 
 from mame_cnn.config import Plateau, Training
+from mame_cnn.health import Chance, Vitals, chance_epochs, loss_fault
 from mame_cnn.schedules import lr_factor
 
 RELATIVE_THRESHOLD = 1e-4
@@ -27,11 +28,6 @@ class Figures:
     images_per_s: float
     energy_j: float | None = field(default=None, kw_only=True)
     """The member's share of what the device used; None where that is not known."""
-
-    @property
-    def is_finite(self) -> bool:
-        """Whether the weights are still of use."""
-        return math.isfinite(self.train_loss + self.penalty + self.val_loss)
 
 
 @dataclass(frozen=True)
@@ -64,20 +60,46 @@ class EpochResult(Figures):
         return figures if self.energy_j is None else {**figures, "energy_j": self.energy_j}
 
 
-class Progress:
-    """Counts one member's epochs and remembers what later decisions need."""
+@dataclass
+class Counts:
+    """What later decisions need of a member's epochs so far."""
 
-    def __init__(self, training: Training):
+    epoch: int = 0
+    best_accuracy: float = -math.inf
+    best_epoch: int = 0
+    n_reductions: int = 0
+    """How often a plateau has cut the learning rate."""
+    best_loss: float = math.inf
+    gained_epoch: int = 0
+    """The last one that improved accuracy or loss in validation."""
+    plateau_loss: float = math.inf
+    plateau_epochs: int = 0
+    """Since that loss."""
+    has_left_chance: bool = False
+
+
+class Progress(Counts):
+    """Counts one member's epochs and decides what follows from them."""
+
+    def __init__(self, training: Training, chance: Chance | None = None):
+        """Begin.
+
+        Args:
+            chance: what is achieved without looking at images; None: whoever stays there is not
+                given up.
+        """
+        super().__init__()
         self.training = training
-        self.epoch = 0
-        self.best_accuracy = -math.inf
-        self.best_epoch = 0
-        self.n_reductions = 0
-        """How often a plateau has cut the learning rate."""
-        self._best_loss = math.inf
-        self._best_accuracy_or_loss_epoch = 0
-        self._plateau_loss = math.inf
-        self._plateau_epochs = 0
+        self.chance = chance
+
+    def go_on(self, counts: Counts) -> None:
+        """Take over what was counted elsewhere."""
+        vars(self).update(vars(counts))
+
+    @property
+    def counts(self) -> Counts:
+        """A copy of what has been counted."""
+        return Counts(**{field.name: getattr(self, field.name) for field in fields(Counts)})
 
     def learning_rates(self, n_steps: int) -> list[float]:
         """Return the learning rate of each step of the coming epoch."""
@@ -95,18 +117,15 @@ class Progress:
             for step in range(first, first + n_steps)
         ]
 
-    def ended(self, key: int, figures: Figures) -> EpochResult:
+    def ended(self, key: int, figures: Figures, vitals: Vitals | None = None) -> EpochResult:
         """Count one more epoch, which ended with these figures, and describe it."""
-        failure, is_best = None, False
-        if figures.is_finite:
-            is_best = self.completed(figures.val_accuracy, figures.val_loss)
-        else:
+        is_best = False
+        failure = self._broken(figures, vitals)
+        if failure:
             self.failed()
-            failure = (
-                f"loss is no longer finite in epoch {self.epoch} "
-                f"(train {figures.train_loss:g}, penalty {figures.penalty:g}, "
-                f"validation {figures.val_loss:g})"
-            )
+        else:
+            is_best = self.completed(figures.val_accuracy, figures.val_loss)
+            failure = self._stuck(figures)
         return EpochResult(
             **vars(figures),
             key=key,
@@ -126,9 +145,9 @@ class Progress:
         is_best = val_accuracy > self.best_accuracy
         if is_best:
             self.best_accuracy, self.best_epoch = val_accuracy, self.epoch
-        if is_best or val_loss < self._best_loss:
-            self._best_accuracy_or_loss_epoch = self.epoch
-        self._best_loss = min(self._best_loss, val_loss)
+        if is_best or val_loss < self.best_loss:
+            self.gained_epoch = self.epoch
+        self.best_loss = min(self.best_loss, val_loss)
         self._watch_plateau(val_loss)
         return is_best
 
@@ -136,17 +155,40 @@ class Progress:
     def is_finished(self) -> bool:
         """Whether the budget is spent, or neither accuracy nor loss improved for too long."""
         patience = self.training.patience_epochs
-        waited = self.epoch - self._best_accuracy_or_loss_epoch
+        waited = self.epoch - self.gained_epoch
         return self.epoch >= self.training.epochs or bool(patience and waited >= patience)
+
+    def _broken(self, figures: Figures, vitals: Vitals | None) -> str | None:
+        """Say what is beyond repair after the epoch that has just ended."""
+        epoch = self.epoch + 1
+        fault = loss_fault(epoch, figures.train_loss, figures.penalty, figures.val_loss)
+        return fault or (vitals.fault(epoch) if vitals else None)
+
+    def _stuck(self, figures: Figures) -> str | None:
+        """Say that accuracy has not left chance, where it has had time to."""
+        chance = self.chance
+        if chance is None or self.has_left_chance:
+            return None
+        self.has_left_chance = not chance.explains(
+            figures.train_accuracy, figures.val_accuracy, figures.train_loss
+        )
+        waited_for = chance_epochs(self.training)
+        if self.has_left_chance or self.is_finished or self.epoch < waited_for:
+            return None
+        return (
+            f"accuracy stayed at chance for {self.epoch} epochs: {figures.train_accuracy:.3f} in "
+            f"training and {self.best_accuracy:.3f} in validation; answers that do not look at "
+            f"images reach {chance.train_accuracy:.3f} and {chance.val_accuracy:.3f}"
+        )
 
     def _watch_plateau(self, val_loss: float) -> None:
         """Count epochs without a lower loss, as torch's ReduceLROnPlateau does."""
         if not isinstance(self.training.schedule, Plateau):
             return
-        if val_loss < self._plateau_loss * (1 - RELATIVE_THRESHOLD):
-            self._plateau_loss, self._plateau_epochs = val_loss, 0
+        if val_loss < self.plateau_loss * (1 - RELATIVE_THRESHOLD):
+            self.plateau_loss, self.plateau_epochs = val_loss, 0
         else:
-            self._plateau_epochs += 1
-        if self._plateau_epochs > self.training.schedule.patience_epochs:
+            self.plateau_epochs += 1
+        if self.plateau_epochs > self.training.schedule.patience_epochs:
             self.n_reductions += 1
-            self._plateau_epochs = 0
+            self.plateau_epochs = 0

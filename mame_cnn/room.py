@@ -1,5 +1,6 @@
 """Whether networks fit into memory, and what is said where they do not."""
 
+import gc
 from collections.abc import Callable
 from typing import TypeVar
 
@@ -9,6 +10,9 @@ from mame_cnn.free_memory import give_back, usable_bytes
 from mame_cnn.step_memory import StepMemory
 
 Result = TypeVar("Result")
+
+_SHORTAGES = ("DefaultCPUAllocator", "_STATUS_ALLOC_FAILED", "CUDA error: out of memory")
+"""Of torch on a CPU; of cuBLAS and cuDNN; of a GPU asked by others than torch's allocator."""
 
 
 def halved_until_it_fits(wanted: int, need: StepMemory, device: torch.device) -> int:
@@ -42,7 +46,9 @@ def within_memory(
         if not is_shortage(error):
             raise
         reason = str(error).partition("\n")[0]
-    # Out here the exception is gone, and with it the tensors that its traceback held.
+    # Out here the exception is gone, and with it the tensors that its traceback held, but for
+    # those in a cycle.
+    gc.collect()
     give_back(device)
     message = _shortage(n_members, need.total(n_members), usable_bytes(device))
     raise MemoryError(f"{message} ({reason})")
@@ -50,8 +56,8 @@ def within_memory(
 
 def is_shortage(error: RuntimeError | MemoryError) -> bool:
     """Whether an allocator failed: torch's has an exception for GPUs and a text for CPUs."""
-    return isinstance(error, (torch.OutOfMemoryError, MemoryError)) or (
-        "DefaultCPUAllocator" in str(error)
+    return isinstance(error, (torch.OutOfMemoryError, MemoryError)) or any(
+        text in str(error) for text in _SHORTAGES
     )
 
 

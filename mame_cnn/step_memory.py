@@ -78,9 +78,8 @@ def _activations(network: CohortNetwork, images: Tensor) -> tuple[list[int], int
     saved: list[Tensor] = []
     passed = 0
 
-    def note(tensor: Tensor) -> Tensor:
+    def note(tensor: Tensor) -> None:
         saved.append(tensor)
-        return tensor
 
     def weigh(_: nn.Module, taken: tuple[Tensor, ...], returned: Tensor) -> None:
         nonlocal passed
@@ -89,10 +88,12 @@ def _activations(network: CohortNetwork, images: Tensor) -> tuple[list[int], int
     for module in network.modules():
         module.register_forward_hook(weigh)
     network.set_dropout_generators([torch.Generator()])
-    with torch.autograd.graph.saved_tensors_hooks(note, lambda tensor: tensor):
+    with torch.autograd.graph.saved_tensors_hooks(note, lambda nothing: nothing):
         logits = network.train()(images)
     # By address, as many tensors are views of one storage. The logits hold the graph till here.
     storages = {tensor.untyped_storage()._cdata: tensor.untyped_storage() for tensor in saved}
     for parameter in network.parameters():
         storages.pop(parameter.untyped_storage()._cdata, None)
-    return [logits.nbytes, *(storage.nbytes() for storage in storages.values())], passed
+    sizes = [logits.nbytes, *(storage.nbytes() for storage in storages.values())]
+    saved.clear()  # the graph holds the hooks, they this list, and it the graph: never collected
+    return sizes, passed

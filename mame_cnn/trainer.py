@@ -105,9 +105,10 @@ class ImageTrainer:
         return min(self._fastest[key], most)
 
     def open(self, members: Sequence[Member]) -> TrialCohort:
-        """Start a cohort of members that share a fusion key.
+        """Start a cohort of members that share a fusion key; those with a state go on from it.
 
-        Raises `MemoryError` if it does not fit.
+        Raises `MemoryError` if it does not fit, and `ValueError` naming the trial whose state is
+        damaged or another network's.
         """
         return TrialCohort(members, self._member_config, self._data, self._classes, self._meter)
 

@@ -1,6 +1,7 @@
 """A cohort whose members are trials: parameters become configurations on the way in."""
 
 from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import replace
 from typing import Protocol, TypeVar
 
 import numpy as np
@@ -12,8 +13,11 @@ from mame_cnn.config import Config
 from mame_cnn.data.dataset import Pixels
 from mame_cnn.device_data import DeviceData
 from mame_cnn.energy import UNMETERED, Meter
+from mame_cnn.free_memory import give_back
+from mame_cnn.member_state import MemberState, from_bytes, to_bytes
 from mame_cnn.progress import EpochResult
 from mame_cnn.room import check_room, within_memory
+from mame_cnn.rows import Snapshot
 from mame_cnn.sketches.trial import trial_pictures
 from mame_cnn.step_memory import step_memory
 from mame_cnn.val_probabilities import FILE, ValProbabilities
@@ -23,7 +27,7 @@ Result = TypeVar("Result")
 
 
 class Member(Protocol):
-    """One trial: its key, its flat parameters, its seed."""
+    """One trial: its key, its flat parameters, its seed, and where it goes on from."""
 
     @property
     def key(self) -> int:
@@ -37,13 +41,19 @@ class Member(Protocol):
     def seed(self) -> int:
         """Seeds the member's weights and dropout."""
 
+    @property
+    def state(self) -> bytes | None:
+        """What `TrialCohort.save` gave for it; None: it begins."""
+
 
 class TrialCohort:
     """Trains trials that share a fusion key.
 
     Whatever takes memory raises `MemoryError` where it does not fit, saying what was needed and
     what there is. Before an allocation, this leaves the cohort as it was; if torch finds out in
-    the middle of a step, the cohort is of no further use.
+    the middle of a step, the cohort has given back all that it held and is of no further use.
+
+    Members whose state is damaged or another network's raise `ValueError` and change nothing.
     """
 
     def __init__(
@@ -54,7 +64,7 @@ class TrialCohort:
         classes: Sequence[str] = (),
         meter: Meter = UNMETERED,
     ):
-        """Draw the members' first weights.
+        """Draw the members' first weights, or go on from their states.
 
         Args:
             classes: their names, for the pictures that members leave; without them, none are.
@@ -62,18 +72,29 @@ class TrialCohort:
         """
         self._config_of = config_of
         self._device = data.scale.device
-        configs = [config_of(member) for member in members]
-        self._need = step_memory(configs[0], data)
-        check_room(len(configs), self._need, self._device)
-        keys = [member.key for member in members]
-        self.cohort = self._within_memory(lambda: Cohort(configs, keys, data, meter), len(configs))
         self._val_probs = ValProbabilities(data.val.labels)
         self._classes = classes
         self._results: dict[int, list[EpochResult]] = {}
+        configs = [config_of(member) for member in members]
+        self._need = step_memory(configs[0], data)
+        states = _states(members, configs, data)
+        check_room(len(configs), self._need, self._device)
+        keys = [member.key for member in members]
+        self.cohort = self._within_memory(
+            lambda: Cohort(configs, keys, data, meter, _snapshots(states)), len(configs)
+        )
+        self._go_on(keys, states)
 
     def train_epoch(self) -> list[EpochResult]:
         """Train every member for its next epoch and return one result a member."""
         return self._within_memory(self._train_epoch, len(self.cohort.keys))
+
+    def save(self, key: int) -> bytes:
+        """Return all that a member needs to go on after the epoch that has just ended."""
+        config = self.cohort.configs[self.cohort.keys.index(key)]
+        results = tuple(self._results.get(key, ()))
+        snapshot, best = self.cohort.snapshot(key), self._val_probs.best(key)
+        return to_bytes(MemberState(config, snapshot, best, results))
 
     def files(self, key: int) -> Mapping[str, bytes]:
         """Return what is to be kept of a member: what it said in its best epoch, and pictures."""
@@ -88,13 +109,16 @@ class TrialCohort:
             self._results.pop(key, None)
 
     def admit(self, members: Sequence[Member]) -> None:
-        """Take in members between two epochs; each starts at its own first epoch."""
+        """Take in members between two epochs; each begins, or goes on from its state."""
         configs = [self._config_of(member) for member in members]
+        states = _states(members, configs, self.cohort.data)
         keys = [member.key for member in members]
         n_there = len(self.cohort.keys)
         n_members = n_there + len(members)
         check_room(n_members, self._need, self._device, n_there=n_there)
-        self._within_memory(lambda: self.cohort.admit(configs, keys), n_members)
+        snapshots = _snapshots(states)
+        self._within_memory(lambda: self.cohort.admit(configs, keys, snapshots), n_members)
+        self._go_on(keys, states)
 
     def _train_epoch(self) -> list[EpochResult]:
         results = self.cohort.train_epoch()
@@ -117,5 +141,48 @@ class TrialCohort:
         labels = val.labels.cpu().numpy()
         return trial_pictures(self._results[key], probs, labels, self._classes, images_at)
 
+    def _go_on(self, keys: Sequence[int], states: Sequence[MemberState | None]) -> None:
+        """Remember what members that go on have done before."""
+        for key, state in zip(keys, states, strict=True):
+            if state is not None:
+                self._results[key] = [replace(result, key=key) for result in state.results]
+                if state.best is not None:
+                    self._val_probs.go_on(key, state.best)
+
     def _within_memory(self, act: Callable[[], Result], n_members: int) -> Result:
-        return within_memory(act, n_members, self._need, self._device)
+        try:
+            return within_memory(act, n_members, self._need, self._device)
+        except MemoryError:
+            # Whoever handles the error may hold its traceback, and with it this object.
+            vars(self).pop("cohort", None)
+            self._val_probs.drop(self._val_probs.keys())
+            give_back(self._device)
+            raise
+
+
+def _states(
+    members: Sequence[Member], configs: Sequence[Config], data: DeviceData
+) -> list[MemberState | None]:
+    """Return the states of those that have one; `ValueError` naming the trial whose is unfit."""
+    states = []
+    for member, config in zip(members, configs, strict=True):
+        try:
+            states.append(None if member.state is None else _state(member.state, config, data))
+        except ValueError as error:
+            raise ValueError(f"state of trial {member.key}: {error}") from None
+    return states
+
+
+def _state(content: bytes, config: Config, data: DeviceData) -> MemberState:
+    state = from_bytes(content, config)
+    shape = (len(data.val), data.n_classes)
+    if state.best is not None and state.best.probs.shape != shape:
+        raise ValueError(
+            f"of other data: probabilities of shape {tuple(state.best.probs.shape)}, "
+            f"expected {shape}"
+        )
+    return state
+
+
+def _snapshots(states: Sequence[MemberState | None]) -> list[Snapshot | None]:
+    return [None if state is None else state.snapshot for state in states]

@@ -19,8 +19,10 @@ FILE = "val_probabilities.npz"
 """`probs` float16 [N, K], `labels` int64 [N] and the `epoch`, counted from 1."""
 
 
-@dataclass(frozen=True)
-class _Best:
+@dataclass(frozen=True, eq=False)
+class Best:
+    """What a member said in its best epoch so far."""
+
     epoch: int
     probs: Tensor
     """float16 [N, K]."""
@@ -36,7 +38,7 @@ class ValProbabilities:
             labels: int64 [N], of the validation images.
         """
         self._labels = labels
-        self._best: dict[int, _Best] = {}
+        self._best: dict[int, Best] = {}
 
     def take(self, results: Sequence[EpochResult], logits: Tensor) -> None:
         """Take the probabilities of those for whom the epoch was the best; logits [T, N, K]."""
@@ -46,12 +48,24 @@ class ValProbabilities:
         probs = logits.softmax(-1).to(torch.float16)
         for slot, result in best:
             # A copy: a view would keep the probabilities of all members alive.
-            self._best[result.key] = _Best(result.epoch, probs[slot].clone())
+            self._best[result.key] = Best(result.epoch, probs[slot].clone())
+
+    def keys(self) -> list[int]:
+        """Return the keys of members that had a best epoch."""
+        return list(self._best)
 
     def drop(self, keys: Collection[int]) -> None:
         """Forget members."""
         for key in keys:
             self._best.pop(key, None)
+
+    def best(self, key: int) -> Best | None:
+        """Return a member's best epoch; None before its first."""
+        return self._best.get(key)
+
+    def go_on(self, key: int, best: Best) -> None:
+        """Take in a member that had its best epoch so far elsewhere."""
+        self._best[key] = Best(best.epoch, best.probs.to(self._labels.device))
 
     def probs(self, key: int) -> npt.NDArray[np.float16] | None:
         """Return a member's probabilities [N, K]; None before its first best."""

@@ -23,13 +23,17 @@ class WeightAverage:
         self._averages = [tensor.detach().clone() for tensor in tensors]
         self._n_steps = self._averages[0].new_zeros(len(tensors[0]))  # [T]
 
-    def admit(self, tensors: Sequence[Tensor]) -> None:
-        """Take in members, whose present values these are, in the rows after those there are."""
+    def admit(self, newcomers: "WeightAverage") -> None:
+        """Take in the members of another average, in the rows after those there are."""
         self._averages = [
-            torch.cat([average, tensor.detach()])
-            for average, tensor in zip(self._averages, tensors, strict=True)
+            torch.cat(pair) for pair in zip(self._averages, newcomers._averages, strict=True)
         ]
-        self._n_steps = torch.cat([self._n_steps, self._n_steps.new_zeros(len(tensors[0]))])
+        self._n_steps = torch.cat([self._n_steps, newcomers._n_steps])
+
+    def tensors(self) -> dict[str, Tensor]:
+        """Return all that is kept from step to step, a member a row."""
+        numbered = {str(number): tensor for number, tensor in enumerate(self._averages)}
+        return {"n_steps": self._n_steps, **numbered}
 
     def select(self, slots: Sequence[int]) -> None:
         """Keep only the members in these rows."""

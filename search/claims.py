@@ -1,7 +1,8 @@
 """Claiming trials: `--trials 50` means 50, however many runs and processes it takes.
 
 Counting, asking and drawing happen under one lock. Processes that died keep no place: their
-trials are closed before the next one is claimed.
+trials are closed before the next one is claimed, and whatever was stopped goes on before anything
+else is drawn.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -11,12 +12,26 @@ from typing import Literal
 from optuna.trial import FrozenTrial, Trial, TrialState
 
 from search import owner
+from search.checkpoints import Checkpoint, Checkpoints
+from search.continuing import MOST_DEATHS, go_on, n_deaths
 from search.distributions import suggest, tidy
 from search.drawing import Infeasible
+from search.heartbeat import Silence
 from search.parameters import Value
 from search.samplers import Sampler
 from search.study import OpenStudy
-from search.trials import INTERRUPTED, LOST, OWNER, is_counted, point
+from search.trials import (
+    FAILURE,
+    INTERRUPTED,
+    LOST,
+    OWNER,
+    PLACE,
+    free_place,
+    is_counted,
+    place,
+    point,
+    unfinished,
+)
 
 Say = Callable[[str], None]
 """Tells the user something in one line."""
@@ -30,22 +45,49 @@ class Claim:
 
     trial: Trial
     params: Mapping[str, Value]
+    place: int
+    """Which of the study's trials it is."""
+    continues: FrozenTrial | None = None
+    """The stopped trial that it goes on for."""
+    checkpoint: Checkpoint | None = None
+    """From where; None: from the beginning."""
 
 
-def claim(opened: OpenStudy, sampler: Sampler, total: int, say: Say) -> Claim | Refusal:
-    """Ask for a trial and draw its parameters, unless the study has its total."""
+def claim(
+    opened: OpenStudy,
+    sampler: Sampler,
+    total: int,
+    say: Say,
+    *,
+    checkpoints: Checkpoints | None = None,
+    silence: Silence | None = None,
+) -> Claim | Refusal:
+    """Go on with a stopped trial, or ask for one and draw its parameters.
+
+    Unless the study has its total.
+
+    Args:
+        checkpoints: from where stopped trials go on; None: they begin again.
+        silence: tells which processes of other hosts have died; None: none has.
+    """
     study = opened.study
     with opened.place.lock:
-        close_lost(opened, say)
-        if n_counted(opened) >= total:
+        close_lost(opened, say, silence)
+        trials = study.get_trials(deepcopy=False)
+        if sum(map(is_counted, trials)) >= total:
             return "total"
+        if stopped := next(iter(unfinished(trials)), None):
+            trial, checkpoint = go_on(opened, stopped, checkpoints)
+            return Claim(trial, stopped.params, place(stopped), stopped, checkpoint)
         if sampler.is_exhausted(study):
             return "grid"
-        study.sampler = sampler
+        own = free_place(trials)
+        study.sampler = sampler.at(own)
         trial = study.ask()
         try:
             trial.set_user_attr(OWNER, owner.this_process())
-            return Claim(trial, opened.space.draw(lambda row: suggest(trial, row)))
+            trial.set_user_attr(PLACE, own)
+            return Claim(trial, opened.space.draw(lambda row: suggest(trial, row)), own)
         except BaseException as error:
             give_up(opened, trial, type(error).__name__)
             raise
@@ -62,19 +104,26 @@ def n_counted(opened: OpenStudy) -> int:
     return sum(is_counted(trial) for trial in opened.study.get_trials(deepcopy=False))
 
 
-def close_lost(opened: OpenStudy, say: Say) -> None:
+def close_lost(opened: OpenStudy, say: Say, silence: Silence | None = None) -> None:
     """Close running trials whose process has died; the caller holds the lock.
 
-    Left open they would keep their places in the total, and repel the sampler.
+    Left open they would keep their places in the total, and repel the sampler. They go on later,
+    unless process after process has died over one of them.
     """
     running = opened.study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
-    lost = list(_lost(running))
-    for trial in lost:
-        opened.place.storage.set_trial_user_attr(trial._trial_id, LOST, "its process has died")
-        opened.study.tell(trial.number, state=TrialState.FAIL)
+    lost = dict(_lost(running, silence))
+    for number, (trial, reason) in lost.items():
+        if (n := n_deaths(trial)) >= MOST_DEATHS:
+            reason = f"{n} processes in a row have died over it: {reason}"
+        attribute = FAILURE if n >= MOST_DEATHS else LOST
+        opened.place.storage.set_trial_user_attr(trial._trial_id, attribute, reason)
+        opened.study.tell(number, state=TrialState.FAIL)
     if lost:
-        numbers = ", ".join(str(trial.number) for trial in lost)
-        say(f"closed what a dead process left running, to be replaced: trial {numbers}")
+        say(f"closed what a dead process left running, to go on with: trial {_listed(lost)}")
+
+
+def _listed(numbers: Iterable[int]) -> str:
+    return ", ".join(map(str, numbers))
 
 
 def enqueue_baselines(opened: OpenStudy, infeasible: Infeasible, say: Say) -> None:
@@ -83,6 +132,7 @@ def enqueue_baselines(opened: OpenStudy, infeasible: Infeasible, say: Say) -> No
     with opened.place.lock:
         trials = opened.study.get_trials(deepcopy=False)
         known = {point(trial.params) for trial in trials if is_counted(trial)}
+        known |= {point(trial.params) for trial in unfinished(trials)}
         known |= {
             point(trial.system_attrs.get("fixed_params", {}))
             for trial in trials
@@ -98,14 +148,17 @@ def enqueue_baselines(opened: OpenStudy, infeasible: Infeasible, say: Say) -> No
                 opened.study.enqueue_trial(params, user_attrs={"baseline": number})
 
 
-def _lost(running: Iterable[FrozenTrial]) -> Iterator[FrozenTrial]:
-    """Yield those whose process has died; a process with many trials is looked for once."""
-    is_dead: dict[str, bool] = {}
+def _lost(
+    running: Iterable[FrozenTrial], silence: Silence | None
+) -> Iterator[tuple[int, tuple[FrozenTrial, str]]]:
+    """Yield those whose process has died, and how; one with many trials is looked for once."""
+    deaths: dict[str, str | None] = {}
     for trial in running:
         process = trial.user_attrs.get(OWNER)
         name = str(process)
-        if name not in is_dead:
+        if name not in deaths:
             # Without an owner: left between asking and owning, which is done under the lock.
-            is_dead[name] = process is None or owner.is_dead(process)
-        if is_dead[name]:
-            yield trial
+            deaths[name] = "its process has died" if process is None else owner.death(process)
+        reason = deaths[name] or (silence.death(trial) if silence else None)
+        if reason:
+            yield trial.number, (trial, reason)

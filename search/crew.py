@@ -9,12 +9,16 @@ shared parameter on - waits for its turn, which is before anything else is drawn
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+
+from optuna.trial import TrialState
 
 from search.claims import Claim, Refusal, claim
+from search.heartbeat import Silence
 from search.interrupts import held
 from search.parameters import Value
-from search.running import Books, Running
+from search.running import Books
+from search.running_trial import Running
 from search.samplers import Sampler
 from search.seeds import member_seed
 from search.study import OpenStudy
@@ -59,6 +63,8 @@ class Crews:
     seed: int
     cohort: int | None
     """How many are to train together; None leaves it to the trainer."""
+    silence: Silence = field(default_factory=Silence)
+    """Tells which processes of other hosts have died."""
     _sizes: dict[str, int] = field(default_factory=dict)
     """By fusion key: the most that train at once, asked for or found out."""
     _has_said_less: bool = False
@@ -91,6 +97,11 @@ class Crews:
     def shrink(self, fusion_key: str, size: int) -> None:
         """Have fewer train at once from now on where this is the fusion key."""
         self._sizes[fusion_key] = size
+
+    def may_lose(self) -> bool:
+        """Tell whether a process of another host may yet prove to have died over a trial."""
+        running = self.opened.study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
+        return any(map(self.silence.is_undecided, running))
 
     def _may_draw_for(self, crew: Crew) -> bool:
         # Once a whole cohort waits for its turn, nothing more is drawn ahead of it.
@@ -136,18 +147,40 @@ class Crews:
     def _claim(self, sampler: Sampler) -> Running | Refusal:
         """Claim a trial, and write down what makes it again."""
         with held():
-            claimed = claim(self.opened, sampler, self.total, self.books.display.said)
+            saving = self.books.saving
+            claimed = claim(
+                self.opened,
+                sampler,
+                self.total,
+                self.books.display.said,
+                checkpoints=saving.checkpoints if saving else None,
+                silence=self.silence,
+            )
             if not isinstance(claimed, Claim):
                 return claimed
-            trial, drawn = claimed.trial, claimed.params
-            params = {**self.opened.space.fixed, **drawn}
-            member = Member(trial.number, params, member_seed(self.seed, trial.number))
-            run = Running(trial, drawn, member)
+            run = self._run(claimed)
             self.books.enter(run)
             with blaming([run]):
-                run.fusion_key = self.trainer.fusion_key(params)
-                config = self.trainer.config(member)
-            trial.set_user_attr(SEED, member.seed)
-            trial.set_user_attr(ENVIRONMENT, dict(self.trainer.environment))
-            trial.set_user_attr(CONFIG, config)
+                run.fusion_key = self.trainer.fusion_key(run.member.params)
+                run.config = self.trainer.config(run.member)
+            run.trial.set_user_attr(SEED, run.member.seed)
+            run.trial.set_user_attr(ENVIRONMENT, dict(self.trainer.environment))
+            run.trial.set_user_attr(CONFIG, run.config)
             return run
+
+    def _run(self, claimed: Claim) -> Running:
+        """Return the trial as one that waits, with what a stopped one has left it."""
+        trial, drawn, stopped = claimed.trial, claimed.params, claimed.continues
+        seed = stopped.user_attrs[SEED] if stopped else member_seed(self.seed, claimed.place)
+        params = {**self.opened.space.fixed, **drawn}
+        run = Running(trial, drawn, Member(trial.number, params, seed), claimed.place)
+        if found := claimed.checkpoint:
+            run.member = replace(run.member, state=found.state)
+            run.records += found.records
+            run.at_epoch = found.epoch
+        if stopped:
+            epochs = f"epoch {found.epoch}" if found else "the beginning"
+            self.books.display.said(
+                f"trial {trial.number} goes on for trial {stopped.number}, from {epochs}"
+            )
+        return run

@@ -65,7 +65,7 @@ def check_trainable(space: Space, infeasible: Infeasible) -> None:
 class FeasibleSampler(BaseSampler):
     """Draws complete, feasible trials of a space with a base sampler made anew for each trial.
 
-    The base sampler's seed depends on the study's seed and the trial's number alone, so a study
+    The base sampler's seed depends on the study's seed and the trial's place alone, so a study
     continues in a new process as if it had never stopped.
     """
 
@@ -80,6 +80,13 @@ class FeasibleSampler(BaseSampler):
         self._distributions = distributions(space)
         self._base: BaseSampler = RandomSampler(seed)
         self._shared: Mapping[str, Value] = {}
+        self._place: int | None = None
+
+    def at(self, place: int) -> "FeasibleSampler":
+        """Return this sampler for the trial of a place; without, its number stands for that."""
+        placed = copy(self)
+        placed._place = place
+        return placed
 
     def sharing(self, values: Mapping[str, Value]) -> "FeasibleSampler":
         """Return this sampler for trials that have these values; it draws the rest."""
@@ -93,7 +100,7 @@ class FeasibleSampler(BaseSampler):
 
     def before_trial(self, study: Study, trial: FrozenTrial) -> None:
         """Make the base sampler of this trial."""
-        self._base = self._recipe.make(derive(self._seed, "sampler", trial.number))
+        self._base = self._recipe.make(derive(self._seed, "sampler", self._place_of(trial)))
         self._base.before_trial(study, trial)
 
     def infer_relative_search_space(
@@ -109,7 +116,7 @@ class FeasibleSampler(BaseSampler):
         # What was enqueued, a known good trial, comes as it is.
         known = {**self._shared, **trial.system_attrs.get("fixed_params", {})}
         reason: str | None = None
-        uniform = RandomSampler(derive(self._seed, "uniform", trial.number))
+        uniform = RandomSampler(derive(self._seed, "uniform", self._place_of(trial)))
         joint = self._joint(study, trial, known)
         for attempt in range(self._recipe.n_draws + _N_UNIFORM_DRAWS):
             if attempt < self._recipe.n_draws:
@@ -148,6 +155,9 @@ class FeasibleSampler(BaseSampler):
     def reseed_rng(self) -> None:
         """Reseed the base sampler; each trial has a seed of its own anyway."""
         self._base.reseed_rng()
+
+    def _place_of(self, trial: FrozenTrial) -> int:
+        return trial.number if self._place is None else self._place
 
     def _joint(
         self, study: Study, trial: FrozenTrial, known: Mapping[str, Any]

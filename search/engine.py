@@ -7,23 +7,32 @@ written of a trial is in `search.running`.
 
 import math
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from optuna.exceptions import UpdateFinishedTrialError
 
 from search.artifacts import Artifacts
-from search.claims import enqueue_baselines, n_counted
+from search.checkpoints import Checkpoints
+from search.claims import Refusal, enqueue_baselines, n_counted
 from search.crew import Crew, Crews
 from search.dashboard_figures import save_figures
 from search.display import Display
+from search.heartbeat import Heart, Silence
 from search.interrupts import held
 from search.notebook.concluding import conclude
-from search.outcome import Ended, Outcome, total_reached
+from search.outcome import Ended, Outcome, stopped, total_reached
 from search.pruners import Pruner
+from search.records import PlainRecord, plain
 from search.running import Books, first_line
+from search.running_trial import Running
 from search.samplers import Sampler
+from search.saving import DEFAULT_BETWEEN_S, Saving
+from search.stopping import Stop
 from search.study import OpenStudy
 from search.trainer import Cohort, Record, Trainer
 from search.training_errors import TrainingError, blaming
+from search.trials import unfinished
 
 _N_EQUAL_FAILURES = 3
 """The same failure so often in a row is the set-up's, and would burn every trial left."""
@@ -38,31 +47,38 @@ def search(
     pruner: Pruner,
     seed: int,
     display: Display,
-    timeout_s: float | None = None,
+    stop: Stop | None = None,
     cohort: int | None = 1,
     artifacts: Artifacts | None = None,
+    checkpoint_every_s: float = DEFAULT_BETWEEN_S,
+    silence: Silence | None = None,
 ) -> Outcome:
-    """Run trials until the study has its total, and say how it stands.
+    """Run trials until the study has its total or the search is stopped, and say how it stands.
 
-    Ctrl-C ends the running trials, which then no longer count, and is raised again.
+    Whatever stops it, trials that have not ended are closed, do not count, and are gone on with
+    by the next search of the study, here or elsewhere.
 
     Args:
+        stop: tells when to end before the total; None: only Ctrl-C does.
         cohort: how many trials train together, where they fit into memory; None: as many as
             train fastest.
-        artifacts: where files of trials are kept; None: nowhere.
+        artifacts: where files of trials and checkpoints are kept; None: nowhere.
+        checkpoint_every_s: the most that may be lost of a trial, if an epoch does not take
+            longer; 0: one epoch.
+        silence: tells which processes of other hosts have died.
     """
-    deadline = math.inf if timeout_s is None else time.monotonic() + timeout_s
-    books = Books(opened, display, artifacts)
-    crews = Crews(opened, trainer, books, sampler, total, seed, cohort)
-    loop = _Loop(opened, trainer, total, crews, pruner, books, deadline)
+    stop = stop or Stop(opened.study, say=display.said)
+    saving = None
+    if artifacts:
+        checkpoints = Checkpoints(artifacts.folder)
+        saving = Saving(opened.study, checkpoints, display.said, checkpoint_every_s)
+    books = Books(opened, display, artifacts, saving)
+    crews = Crews(opened, trainer, books, sampler, total, seed, cohort, silence or Silence())
+    loop = _Loop(opened, trainer, total, crews, pruner, books, stop)
     display.opened(books.standing())
     try:
-        ended = loop.run()
-    except KeyboardInterrupt:
-        with held():
-            books.give_up("Ctrl-C")
-        loop.conclude()
-        raise
+        with stop.listening(), Heart(opened.place.storage, books.trial_ids):
+            ended = loop.run()
     finally:
         display.closed()
     loop.conclude()
@@ -77,29 +93,46 @@ class _Loop:
     crews: Crews
     pruner: Pruner
     books: Books
-    deadline: float
+    stop: Stop
 
     def run(self) -> Ended:
         """Train crew after crew, and return why there is no further one."""
+        try:
+            ended = self._run()
+        except KeyboardInterrupt:
+            ended = self.stop.reason or "Ctrl-C"
+        with held():
+            self.books.give_up(
+                "the same failure again and again" if ended == "failures" else ended
+            )
+        return ended
+
+    def _run(self) -> Ended:
         if self.crews.sampler.tries_baselines:
             with held():
                 enqueue_baselines(self.opened, self.trainer.infeasible, self.books.display.said)
-        while not self._is_late():
+        while not self.stop.is_asked():
             try:
                 crew = self.crews.gather()
                 if not isinstance(crew, Crew):
-                    return crew
+                    if not self._awaits_others(crew):
+                        return crew
+                    continue
                 self._train(crew)
             except TrainingError as failed:
                 with held():
                     self._recover(failed)
             if self._fails_alike():
-                with held():
-                    self.books.give_up("the same failure again and again")
                 return "failures"
-        with held():
-            self.books.give_up("timeout")
-        return "total" if n_counted(self.opened) >= self.total else "timeout"
+        is_there = n_counted(self.opened) >= self.total and not self.books.own
+        return "total" if is_there else self.stop.reason or "Ctrl-C"
+
+    def _awaits_others(self, refusal: Refusal) -> bool:
+        """Wait a moment where a process of another host may have died over the last trials."""
+        if refusal != "total" or not self.crews.may_lose():
+            return False
+        self.stop.wait()
+        return True
 
     def conclude(self) -> None:
         """Write the outcome into the study's note, and save its figures.
@@ -119,26 +152,33 @@ class _Loop:
         match ended:
             case "grid":
                 return f"study {name}: the grid is exhausted, every trainable point has its trial"
-            case "timeout":
-                return f"study {name}: time is over; the same command continues it"
             case "failures":
                 failure = self.books.failures[-1]
                 return (
                     f"study {name}: stopped, {_N_EQUAL_FAILURES} trials in a row failed: {failure}"
                 )
-        return total_reached(name, standing, has_claimed=self.books.n_claimed > 0)
+            case "total":
+                return total_reached(name, standing, has_claimed=self.books.n_claimed > 0)
+        trials = self.opened.study.get_trials(deepcopy=False)
+        return stopped(name, ended, len(unfinished(trials)))
 
     def _train(self, crew: Crew) -> None:
-        """Train a crew, and all that join it, until none is left or time is over."""
+        """Train a crew, and all that join it, until none is left or the search is stopped."""
         runs = self.books.training
         with blaming(runs):
             cohort = self.trainer.open([run.member for run in runs])
+        self._began(runs)
         while runs:
+            began_s = time.monotonic()
             with blaming(runs):
                 records = cohort.train_epoch()
+            epoch_s = time.monotonic() - began_s
             with held():
                 gone = self._book(records, cohort)
-            if self._is_late() or len(gone) == len(runs):
+            is_over = self.stop.is_asked()
+            with held():
+                self._save(cohort, epoch_s, is_over)
+            if is_over or len(gone) == len(runs):
                 return
             if gone:
                 with blaming(self.books.training):
@@ -148,21 +188,43 @@ class _Loop:
             if joined:
                 with blaming(runs):
                     cohort.admit([run.member for run in joined])
+                self._began(joined)
+
+    def _began(self, runs: Sequence[Running]) -> None:
+        """Note that trials train; what they have gone on from need not be held in memory."""
+        for run in runs:
+            run.member = replace(run.member, state=None)
+        if self.books.saving:
+            self.books.saving.began(runs)
+        self.stop.began()
+
+    def _save(self, cohort: Cohort, epoch_s: float, is_over: bool) -> None:
+        """Write the checkpoints that are due; all of them if the search ends here."""
+        saving, runs = self.books.saving, self.books.training
+        if saving and is_over:
+            saving.save(runs, cohort)
+        elif saving:
+            saving.after_epoch(runs, cohort, epoch_s)
 
     def _book(self, records: Sequence[Record], cohort: Cohort) -> set[int]:
         """Report all, judge all, end some; return the numbers of those that ended."""
         sound = [_sound(record) for record in records]
         over = {record.key for record in sound if record.failure or record.is_finished}
-        judged = {}
+        judged, lost = {}, set()
         for record in sound:
-            is_new = self.books.report(record)
+            try:
+                is_new = self.books.report(record)
+            except UpdateFinishedTrialError:
+                self.books.part_with(record.key)
+                lost.add(record.key)
+                continue
             if is_new and record.key not in over:
                 judged[record.key] = record.epoch
         gone = over | self.pruner.doomed(self.opened.study, judged)
         for record in sound:
-            if record.key in gone:
+            if record.key in gone - lost:
                 self.books.end(record, cohort)
-        return gone
+        return gone | lost
 
     def _recover(self, failed: TrainingError) -> None:
         """Fail a trial that raised alone; try those again that raised together.
@@ -172,6 +234,12 @@ class _Loop:
         """
         books, runs = self.books, failed.runs
         n, half = len(runs), len(runs) // 2
+        if isinstance(failed.error, ValueError) and (stuck := books.begin_again()):
+            numbers = ", ".join(str(run.trial.number) for run in stuck)
+            books.display.said(
+                f"trial {numbers} cannot go on from a checkpoint and begins again: {failed.error}"
+            )
+            return
         books.set_aside()
         if n == 1:
             books.fail(runs[0], failed.error)
@@ -193,32 +261,15 @@ class _Loop:
         last = self.books.failures[-_N_EQUAL_FAILURES:]
         return len(last) == _N_EQUAL_FAILURES and len(set(last)) == 1
 
-    def _is_late(self) -> bool:
-        return time.monotonic() >= self.deadline
 
-
-@dataclass(frozen=True)
-class _Sound:
-    """A record put right."""
-
-    key: int
-    epoch: int
-    value: float
-    metrics: Mapping[str, float]
-    images_per_s: float
-    is_finished: bool
-    failure: str | None
-
-
-def _sound(record: Record) -> Record:
+def _sound(record: Record) -> PlainRecord:
     """Return the record with a value that samplers can learn from.
 
     The worst value where there is none, and where training failed: whatever a network without
     finite weights answers is no accuracy of its own.
     """
-    if math.isfinite(record.value) and record.failure is None:
-        return record
-    failure = record.failure or f"the value of epoch {record.epoch} is {record.value}"
-    return _Sound(
-        record.key, record.epoch, 0.0, record.metrics, record.images_per_s, False, failure
-    )
+    own = plain(record)
+    if math.isfinite(own.value) and own.failure is None:
+        return own
+    failure = own.failure or f"the value of epoch {own.epoch} is {own.value}"
+    return replace(own, value=0.0, is_finished=False, failure=failure)

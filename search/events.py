@@ -9,9 +9,7 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
 from typing import Any, TextIO
 
 from search.outcome import Outcome
@@ -19,19 +17,6 @@ from search.trainer import Record
 from search.trials import Tally
 
 _SEPARATOR = "\x1e"
-
-
-@dataclass(frozen=True)
-class TrainedEpoch:
-    """What a display needs of a record."""
-
-    key: int
-    epoch: int
-    value: float
-    images_per_s: float
-    metrics: Mapping[str, float] = field(default_factory=dict)
-    is_finished: bool = False
-    failure: str | None = None
 
 
 class EventDisplay:

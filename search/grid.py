@@ -40,6 +40,10 @@ class GridSampler(BaseSampler):
         self._infeasible = infeasible
         self._shared: Mapping[str, Value] = {}
 
+    def at(self, place: int) -> "GridSampler":
+        """Return this sampler: a point depends on which are left, not on the trial's place."""
+        return self
+
     def sharing(self, values: Mapping[str, Value]) -> "GridSampler":
         """Return this sampler for the points that have these values."""
         sharing = copy(self)

@@ -1,4 +1,4 @@
-"""Ctrl-C at safe moments: never between two writes that belong together."""
+"""Signals at safe moments: never between two writes that belong together."""
 
 import signal
 import threading
@@ -6,28 +6,36 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
+_NAMES = ("SIGINT", "SIGTERM", "SIGALRM")
+SIGNALS = tuple(getattr(signal, name) for name in _NAMES if hasattr(signal, name))
+"""Those that end a search: Ctrl-C, a request from outside, time that is over."""
+
 
 @contextmanager
 def held() -> Iterator[None]:
-    """Hold Ctrl-C back until the block has ended; a second one breaks in at once.
+    """Hold signals back until the block has ended; the same one again breaks in at once.
 
-    Training is interrupted where it stands; only bookkeeping, which takes milliseconds, is held.
+    Only bookkeeping, which takes milliseconds, is held. Signals that nobody has asked to hear
+    end the process as ever.
     """
     if threading.current_thread() is not threading.main_thread():
         yield  # signals reach the main thread alone
         return
-    n_signals = 0
+    heard: list[int] = []
 
     def remember(number: int, frame: FrameType | None) -> None:
-        nonlocal n_signals
-        n_signals += 1
-        if n_signals > 1:
+        if number in heard:
             raise KeyboardInterrupt
+        heard.append(number)
 
-    before = signal.signal(signal.SIGINT, remember)
+    before = {number: signal.getsignal(number) for number in SIGNALS}
+    listeners = {number: listener for number, listener in before.items() if callable(listener)}
+    for number in listeners:
+        signal.signal(number, remember)
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, before)
-    if n_signals:
-        raise KeyboardInterrupt
+        for number, listener in listeners.items():
+            signal.signal(number, listener)
+    for number in heard:
+        listeners[signal.Signals(number)](number, None)

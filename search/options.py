@@ -3,11 +3,13 @@
 import argparse
 from pathlib import Path
 
-from commands.arguments import cohort, seconds, whole
+from commands.arguments import cohort, seconds, seconds_or_0, whole
 from search.artifacts import DEFAULT_ARTIFACTS
 from search.pruners import PRUNERS
 from search.samplers import SAMPLERS
+from search.saving import DEFAULT_BETWEEN_S
 from search.storage import DEFAULT_STORAGE
+from search.worker import DEFAULT_HANG_LIMIT_S
 
 DEFAULT_TRIALS = 50
 
@@ -82,8 +84,27 @@ def make_parser() -> argparse.ArgumentParser:
         help="auto, float32 or bfloat16 (default: auto, bfloat16 where the hardware has it)",
     )
     add("--seed", type=whole(at_least=0), default=0, metavar="S", help="default: 0")
-    add("--timeout", type=seconds, metavar="SECONDS", help="stop at an epoch's end")
+    add(
+        "--timeout", type=seconds, metavar="SECONDS", help="stop before the epoch that is too long"
+    )
+    add(
+        "--checkpoint-every",
+        type=seconds_or_0,
+        default=DEFAULT_BETWEEN_S,
+        metavar="SECONDS",
+        help="the most that a trial loses when its process dies, or one epoch where that takes "
+        "longer; 0: every epoch (default: %(default)g)",
+    )
+    add(
+        "--hang-limit",
+        type=seconds,
+        default=DEFAULT_HANG_LIMIT_S,
+        metavar="SECONDS",
+        help="a worker that tells nothing and uses no processor for so long is replaced "
+        "(default: %(default)g)",
+    )
     add("--quiet", action="store_true", help="print the outcome only")
-    # How a process starts its workers: their device, threads, and end in seconds of the clock.
-    add("--as-worker", nargs=3, help=argparse.SUPPRESS)
+    # How a process starts its workers: their device, threads, end in seconds of the monotonic
+    # clock, and the request to stop that was there before.
+    add("--as-worker", nargs=4, help=argparse.SUPPRESS)
     return parser

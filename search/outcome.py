@@ -5,10 +5,13 @@ from typing import Literal
 
 from optuna.trial import FrozenTrial
 
+from search.stopping import Reason
 from search.trials import Tally
 
-Ended = Literal["total", "grid", "timeout", "failures"]
-"""Why a search ended: all trials there, no point left, time over, or one failure repeated."""
+Ended = Literal["total", "grid", "failures"] | Reason
+"""Why a search ended: all trials there, no point left, one failure repeated, or it was stopped."""
+_STATUS: dict[Ended, int] = {"failures": 1, "Ctrl-C": 130, "SIGTERM": 128 + 15}
+"""Of the command, where it is not 0; those of signals as shells report them."""
 
 
 @dataclass(frozen=True)
@@ -26,9 +29,9 @@ class Outcome:
         return self.standing.best
 
     @property
-    def is_finished(self) -> bool:
-        """Whether the search did what was asked, as far as it could be done."""
-        return self.ended != "failures"
+    def exit_status(self) -> int:
+        """With what the command ends: 0 where the search did what was asked."""
+        return _STATUS.get(self.ended, 0)
 
 
 def total_reached(name: str, standing: Tally, *, has_claimed: bool) -> str:
@@ -36,3 +39,12 @@ def total_reached(name: str, standing: Tally, *, has_claimed: bool) -> str:
     elsewhere = f", {standing.n_running} of them still running" if standing.n_running else ""
     already = "" if has_claimed else " already; a larger --trials adds to them"
     return f"study {name}: has {standing.n_ended + standing.n_running} trials{elsewhere}{already}"
+
+
+def stopped(name: str, reason: Reason, n_unfinished: int) -> str:
+    """Say in one line what stopped a study, and what the same command will go on with."""
+    why = "time is over" if reason == "timeout" else f"stopped by {reason}"
+    trials = {0: "", 1: ", 1 trial unfinished"}.get(
+        n_unfinished, f", {n_unfinished} trials unfinished"
+    )
+    return f"study {name}: {why}{trials}; the same command goes on with it"

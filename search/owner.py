@@ -1,9 +1,10 @@
 """Who runs a trial: host, process and the process's start, so that a dead one can be told.
 
 A process number alone would not do: numbers are used again. Processes of another host cannot
-be looked at, so they count as alive.
+be looked at, so they count as alive as long as their hearts beat: see `search.heartbeat`.
 """
 
+import hashlib
 import os
 import socket
 import subprocess
@@ -11,6 +12,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from search.out_of_memory import n_oom_kills
+
+OOM_KILLS = "oom_kills"
+"""How many processes the kernel had killed for want of memory when this one began its trial."""
+_MACHINE_ID = Path("/etc/machine-id")
 _PROC = Path("/proc")
 _STATE, _START_TIME = 0, 19  # fields after the command's name in /proc/PID/stat (man 5 proc)
 
@@ -18,14 +24,44 @@ _STATE, _START_TIME = 0, 19  # fields after the command's name in /proc/PID/stat
 def this_process() -> dict[str, str | int]:
     """Return the identity of this process, as plain values."""
     pid = os.getpid()
-    return {"host": socket.gethostname(), "pid": pid, "started": process_start(pid) or ""}
+    return {
+        "host": socket.gethostname(),
+        "machine": _machine(),
+        "pid": pid,
+        "started": process_start(pid) or "",
+        OOM_KILLS: n_oom_kills(),
+    }
+
+
+def is_here(owner: Mapping[str, Any]) -> bool:
+    """Tell whether a process is of this host, where it can be looked at."""
+    is_machine = owner.get("machine", _machine()) == _machine()  # many are called localhost
+    return owner.get("host") == socket.gethostname() and is_machine
 
 
 def is_dead(owner: Mapping[str, Any]) -> bool:
     """Tell whether a process of this host has ended; False for processes of other hosts."""
-    if owner.get("host") != socket.gethostname():
+    pid = owner.get("pid")
+    if not is_here(owner) or not isinstance(pid, int):
         return False
-    return process_start(int(owner["pid"])) != str(owner["started"])
+    return process_start(pid) != str(owner.get("started"))
+
+
+def death(owner: Mapping[str, Any]) -> str | None:
+    """Say how a process of this host has ended; None for one that lives, or is of another host."""
+    if not is_dead(owner):
+        return None
+    n_then = owner.get(OOM_KILLS)
+    is_short_of_memory = isinstance(n_then, int) and n_oom_kills() > n_then
+    return f"its process has died{', perhaps for want of memory' if is_short_of_memory else ''}"
+
+
+def _machine() -> str:
+    """Return what tells machines of one name apart; the same after a restart."""
+    try:
+        return hashlib.sha256(_MACHINE_ID.read_bytes()).hexdigest()[:8]
+    except OSError:
+        return ""
 
 
 def process_start(pid: int) -> str | None:

@@ -37,6 +37,7 @@ from search.samplers import SAMPLERS, Sampler, make_sampler
 from search.shares import Share, n_usable_cores, shares
 from search.space import Choice, Parameter, Space, Value
 from search.space_file import load_space
+from search.stopping import Stop, request
 from search.storage import open_storage
 from search.study import OpenStudy, check_name, open_study
 from search.summary import summarise
@@ -66,17 +67,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     job = _prepare(options, device if is_alone else torch.device("cpu"), precision)
     opened = job.opened
     display = make_display(opened.name, job.n_expected, job.trainer.epochs, is_quiet=options.quiet)
-    try:
-        if is_alone:
-            outcome = job.run(display, options.timeout)
-        else:
-            commands = _commands(given, workers, options.timeout)
-            outcome = run_workers(opened, commands, options.trials, display)
-    except KeyboardInterrupt:
-        print("stopped; the same command continues the study", file=sys.stderr)
-        return 130
+    asked = request(opened.study)
+    if is_alone:
+        outcome = job.run(display, options.timeout, asked)
+    else:
+        commands = _commands(given, workers, options.timeout, asked)
+        outcome = run_workers(opened, commands, options.trials, display, options.hang_limit)
     summarise(outcome, opened.name, opened.place, options.artifacts)
-    return 0 if outcome.is_finished else 1
+    return outcome.exit_status
 
 
 @dataclass(frozen=True)
@@ -91,8 +89,13 @@ class _Job:
     n_expected: int
     """Trials that the study will have."""
 
-    def run(self, display: Display, timeout_s: float | None) -> Outcome:
-        """Search in this process."""
+    def run(self, display: Display, timeout_s: float | None, asked: str | None) -> Outcome:
+        """Search in this process.
+
+        Args:
+            asked: the request to stop that was there before the search began.
+        """
+        study = self.opened.study
         return search(
             self.opened,
             self.trainer,
@@ -101,9 +104,10 @@ class _Job:
             pruner=self.pruner,
             seed=self.options.seed,
             display=display,
-            timeout_s=timeout_s,
+            stop=Stop(study, timeout_s=timeout_s, say=display.said, request=asked),
             cohort=_cohort_size(self.options.cohort, self.trainer.device),
             artifacts=Artifacts(self.options.artifacts),
+            checkpoint_every_s=self.options.checkpoint_every,
         )
 
 
@@ -170,15 +174,19 @@ def _trainer(
 
 
 def _commands(
-    given: Sequence[str], workers: Sequence[Share], timeout_s: float | None
+    given: Sequence[str], workers: Sequence[Share], timeout_s: float | None, asked: str | None
 ) -> list[Command]:
     """Return this command again, once for each worker with its share."""
-    until = math.inf if timeout_s is None else time.time() + timeout_s
+    # The monotonic clock is one for all processes of a machine, and nobody sets it.
+    until = math.inf if timeout_s is None else time.monotonic() + timeout_s
     this = [sys.executable, "-m", "search.run"]
     return [
         Command(
             # In front: what was given may end in arguments after `--`.
-            [*this, "--as-worker", share.device, str(share.n_threads), str(until), *given],
+            [
+                *(*this, "--as-worker", share.device, str(share.n_threads), str(until)),
+                *(asked or "", *given),
+            ],
             share.n_threads,
         )
         for share in workers
@@ -187,7 +195,7 @@ def _commands(
 
 def _work(options: argparse.Namespace) -> int:
     """Search as one of several workers, and tell the process that started them."""
-    name, n_threads, until = options.as_worker
+    name, n_threads, until, asked = options.as_worker
     stop_with_parent()
     torch.set_num_threads(int(n_threads))
     device = torch.device(name)
@@ -197,7 +205,8 @@ def _work(options: argparse.Namespace) -> int:
     events = EventDisplay(sys.stdout)
     try:
         job = _prepare(options, device, choose_precision(options.precision, device))
-        events.came_to(job.run(events, float(until) - time.time()))
+        left_s = float(until) - time.monotonic()
+        events.came_to(job.run(events, None if left_s == math.inf else left_s, asked or None))
     except UserError as error:
         events.refused(str(error))
         return 2

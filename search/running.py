@@ -6,43 +6,34 @@ and to the display.
 
 import math
 import traceback
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
-from optuna.trial import Trial, TrialState
+from optuna.exceptions import UpdateFinishedTrialError
+from optuna.trial import TrialState
 
 from search.artifacts import Artifacts
 from search.claims import give_up
 from search.display import Display
 from search.history import FILE as HISTORY
 from search.history import history_file
-from search.parameters import Value
+from search.running_trial import Running
+from search.saving import Saving
 from search.study import OpenStudy
-from search.trainer import Cohort, Member, Record
-from search.trials import BEST_EPOCH, FAILURE, METRICS, TRACEBACK, Tally, tally
+from search.trainer import Cohort, Record
+from search.trials import (
+    BEST_EPOCH,
+    FAILED_EPOCH,
+    FAILURE,
+    INFEASIBLE,
+    LAST_GOOD,
+    METRICS,
+    TRACEBACK,
+    Tally,
+    tally,
+)
 
 _LONGEST_MESSAGE = 300
 _LONGEST_TRACEBACK = 2000  # characters, from its end
-
-
-@dataclass
-class Running:
-    """A claimed trial that has not ended: it trains, or waits for its turn."""
-
-    trial: Trial
-    drawn: Mapping[str, Value]
-    """Its own parameters; the member's include the space's fixed ones."""
-    member: Member
-    fusion_key: str = ""
-    """Set as soon as the trainer has told it."""
-    is_training: bool = False
-    is_alone: bool = False
-    """Whether it trains with no other, because a cohort that it was in has failed."""
-    epoch: int = 0
-    """The last epoch reported. A trial that starts again repeats some, which are not."""
-    best: Record | None = None
-    records: list[Record] = field(default_factory=list)
-    """Of the epochs reported."""
 
 
 @dataclass
@@ -53,6 +44,8 @@ class Books:
     display: Display
     artifacts: Artifacts | None = None
     """Where the files of trials go; None: none are kept."""
+    saving: Saving | None = None
+    """Writes checkpoints; None: there are none."""
     own: dict[int, Running] = field(default_factory=dict)
     """By number, which is the order in which they were claimed."""
     failures: list[str] = field(default_factory=list)
@@ -70,6 +63,10 @@ class Books:
         """The trials that wait for their turn, in order."""
         return [run for run in self.own.values() if not run.is_training]
 
+    def trial_ids(self) -> list[int]:
+        """Return the storage's ids of all that has not ended; also called by another thread."""
+        return [run.trial._trial_id for run in list(self.own.values())]
+
     def enter(self, run: Running) -> None:
         """Take in a trial that has just been claimed; it waits."""
         self.own[run.member.key] = run
@@ -77,22 +74,41 @@ class Books:
         self.display.started(run.member.key)
 
     def set_aside(self) -> None:
-        """Let all that trains wait for its turn, to start again from its first epoch."""
+        """Let all that trains wait for its turn, to go on from checkpoints where there are any."""
         for run in self.training:
             run.is_training = False
+            run.at_epoch = 0
+            state = self.saving.state(run) if self.saving else None
+            run.member = replace(run.member, state=state)
+
+    def begin_again(self) -> list[Running]:
+        """Let those that train and have a state begin without; return them."""
+        runs = [run for run in self.training if run.member.state is not None]
+        for run in self.training:
+            run.is_training = False
+            run.at_epoch = 0
+            run.member = replace(run.member, state=None)
+        return runs
 
     def report(self, record: Record) -> bool:
         """Report an epoch; return whether it was new, not one that is repeated."""
         run = self.own[record.key]
+        run.at_epoch = record.epoch
         self.display.trained(record)
         if record.epoch <= run.epoch:
             return False
-        run.epoch = record.epoch
         run.records.append(record)
         run.trial.report(record.value, step=record.epoch)
-        if run.best is None or record.value > run.best.value:
-            run.best = record
         return True
+
+    def part_with(self, number: int) -> None:
+        """Leave a trial to another process, which has closed it and goes on with it.
+
+        That happens where this one gave no sign for too long: a suspended machine, a network
+        that was down.
+        """
+        del self.own[number]
+        self.display.ended(number, "taken over by another process", self.standing())
 
     def end(self, record: Record, cohort: Cohort) -> None:
         """End a trial after this record: it is complete if that says so, else pruned.
@@ -107,7 +123,7 @@ class Books:
         run.trial.set_user_attr(METRICS, metrics)
         self.failures.clear()
         if record.failure is not None:
-            run.trial.set_user_attr(FAILURE, record.failure)
+            _tell_failure(run, record, record.failure)
             how = f"pruned: {record.failure}"
         else:
             how = "complete" if record.is_finished else "pruned"
@@ -116,7 +132,12 @@ class Books:
             self.opened.study.tell(run.trial, best.value)
         else:
             self.opened.study.tell(run.trial, state=TrialState.PRUNED)
+        self._forget(run)
         self.display.ended(record.key, how, self.standing())
+
+    def _forget(self, run: Running) -> None:
+        if self.saving is not None:
+            self.saving.forget(run)
 
     def _keep_files(self, run: Running, cohort: Cohort | None) -> None:
         """Keep what a trial leaves; where that fails, it has ended without.
@@ -147,26 +168,45 @@ class Books:
             )
 
     def fail(self, run: Running, error: BaseException) -> None:
-        """Close a trial whose training raised; it counts."""
+        """Close a trial whose training raised; it counts.
+
+        One that does not fit into memory alone is infeasible: this says how much it needs.
+        """
         del self.own[run.member.key]
         message = first_line(error)
         trace = "".join(traceback.format_exception(error))[-_LONGEST_TRACEBACK:]
         self.failures.append(message)
         run.trial.set_user_attr(FAILURE, message)
         run.trial.set_user_attr(TRACEBACK, trace)
+        if isinstance(error, MemoryError):
+            run.trial.set_user_attr(INFEASIBLE, message)
         self.opened.study.tell(run.trial, state=TrialState.FAIL)
+        self._forget(run)
         self.display.ended(run.member.key, f"failed: {message}", self.standing())
 
     def give_up(self, reason: str) -> None:
-        """End all that trains and all that waits; it no longer counts."""
+        """End all that trains and all that waits; it no longer counts, and goes on later."""
         for number, run in self.own.items():
-            give_up(self.opened, run.trial, reason)
+            try:
+                give_up(self.opened, run.trial, reason)
+            except UpdateFinishedTrialError:
+                continue  # another process has closed it
             self.display.ended(number, "stopped", self.standing())
         self.own.clear()
 
     def standing(self) -> Tally:
         """Return how the study stands now."""
         return tally(self.opened.study.get_trials(deepcopy=False))
+
+
+def _tell_failure(run: Running, record: Record, failure: str) -> None:
+    """Write down why training could not go on, in which epoch, and how it stood before."""
+    run.trial.set_user_attr(FAILURE, failure)
+    run.trial.set_user_attr(FAILED_EPOCH, record.epoch)
+    before = [each for each in run.records if each.failure is None and each.epoch < record.epoch]
+    if before:
+        good = {"epoch": before[-1].epoch, "value": before[-1].value}
+        run.trial.set_user_attr(LAST_GOOD, good)
 
 
 def first_line(error: BaseException) -> str:

@@ -1,6 +1,7 @@
 """Opening a study: made once and pinned, or continued with what it was begun with."""
 
 import difflib
+import uuid
 import warnings
 from dataclasses import dataclass
 
@@ -11,6 +12,7 @@ from optuna.study import Study
 
 from commands.errors import UserError
 from search import pins
+from search.checkpoints import IDENTITY
 from search.notebook.beginning import begin
 from search.space import Space
 from search.storage import Place
@@ -68,6 +70,7 @@ def _begin(place: Place, study: Study, space: Space, trainer: Trainer) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ExperimentalWarning)
         study.set_metric_names([trainer.metric])
+    study.set_user_attr(IDENTITY, uuid.uuid4().hex[:12])
     pinned = pins.pins(space, trainer)
     begin(place, study, space, pinned)
     pins.pin(study, pinned)

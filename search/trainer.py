@@ -6,7 +6,7 @@ the tests of this package use another, made of arithmetic.
 """
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from search.parameters import Value
@@ -22,6 +22,8 @@ class Member:
     """The space's fixed values and the trial's own, active parameters only."""
     seed: int
     """Seeds all that is random in this member alone: its weights and its dropout."""
+    state: bytes | None = field(default=None, repr=False)
+    """Where it goes on from, as `Cohort.save` gave it; None: it begins."""
 
 
 class Record(Protocol):
@@ -62,6 +64,13 @@ class Cohort(Protocol):
     def train_epoch(self) -> Sequence[Record]:
         """Train every member for one epoch and return one record a member."""
 
+    def save(self, key: int) -> bytes:
+        """Return all that a member needs to go on after the epoch that has just ended.
+
+        Made into a member again, it ends as it would have without a break: on one CPU in one
+        thread with the same numbers, whatever cohort it is in.
+        """
+
     def files(self, key: int) -> Mapping[str, bytes]:
         """Return what is to be kept of a member that has ended and not yet been dropped.
 
@@ -75,7 +84,8 @@ class Cohort(Protocol):
     def admit(self, members: Sequence[Member]) -> None:
         """Take in members of the same fusion key between two epochs.
 
-        Each starts with its own first epoch, schedule and early stopping.
+        Each starts with its own first epoch, schedule and early stopping, or goes on from its
+        state.
         """
 
 
@@ -83,7 +93,9 @@ class Trainer(Protocol):
     """Anything that trains trials.
 
     `open` and a cohort's `admit` and `train_epoch` raise `MemoryError`, saying how much was needed
-    and how much there is, where members do not fit; the engine then tries fewer.
+    and how much there is, where members do not fit; the engine then tries fewer. `open` and
+    `admit` raise `ValueError` for a member whose state is damaged or another network's; the
+    engine then lets it begin again.
     """
 
     @property

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
-from search.running import Running
+from search.running_trial import Running
 
 
 class TrainingError(Exception):

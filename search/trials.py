@@ -15,6 +15,14 @@ from search.parameters import Value
 
 OWNER = "owner"
 """The process that runs the trial: see `search.owner`."""
+PLACE = "place"
+"""Which of the study's trials it is, from 0: what goes on for a stopped one has its place."""
+CONTINUES = "continues"
+"""The number of the stopped trial that this one goes on for."""
+DEATHS = "deaths"
+"""How often in a row processes have died over it, and the last epoch that they had reported."""
+BEAT = "beat"
+"""A count that its process raises as long as it lives. See `search.heartbeat`."""
 SEED = "seed"
 """The member's seed."""
 CONFIG = "config"
@@ -31,10 +39,16 @@ TRACEBACK = "traceback"
 """The end of the traceback of a trial that raised."""
 FAILURE = "failure"
 """Why training could not go on; the trial counts."""
+FAILED_EPOCH = "failed_epoch"
+"""The epoch in which it could not."""
+LAST_GOOD = "last_good"
+"""The epoch before, and its value."""
+INFEASIBLE = "infeasible"
+"""What a single network of these parameters needs and does not get (memory)."""
 INTERRUPTED = "interrupted"
-"""What stopped the trial from outside (Ctrl-C, the timeout); it does not count."""
+"""What stopped the trial from outside (Ctrl-C, the timeout); it does not count, and goes on."""
 LOST = "lost"
-"""How the trial's process was found dead; the trial does not count."""
+"""How the trial's process was found dead; the trial does not count, and goes on."""
 
 Point = tuple[tuple[str, Value], ...]
 
@@ -48,6 +62,36 @@ def is_counted(trial: FrozenTrial) -> bool:
     if trial.state == TrialState.FAIL:
         return not {INTERRUPTED, LOST} & trial.user_attrs.keys()
     return trial.state != TrialState.WAITING
+
+
+def place(trial: FrozenTrial) -> int:
+    """Return which of the study's trials this is; its number where nobody has said so."""
+    own = trial.user_attrs.get(PLACE)
+    return own if isinstance(own, int) else trial.number
+
+
+def free_place(trials: Iterable[FrozenTrial]) -> int:
+    """Return the first place that no counted trial has."""
+    taken = {place(trial) for trial in trials if is_counted(trial)}
+    return next(number for number in range(len(taken) + 1) if number not in taken)
+
+
+def unfinished(trials: Iterable[FrozenTrial]) -> list[FrozenTrial]:
+    """Return the stopped trials that nobody has gone on for yet, in the order of their places.
+
+    Those that were stopped before their configuration was written down are drawn again.
+    """
+    trials = list(trials)
+    continued = {trial.user_attrs.get(CONTINUES) for trial in trials}
+    stopped = (
+        trial
+        for trial in trials
+        if trial.state == TrialState.FAIL
+        and not is_counted(trial)
+        and {PLACE, CONFIG, SEED} <= trial.user_attrs.keys()
+        and trial.number not in continued
+    )
+    return sorted(stopped, key=place)
 
 
 def point(params: Mapping[str, Any]) -> Point:

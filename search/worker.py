@@ -4,16 +4,23 @@ import os
 import signal
 import subprocess
 import threading
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from queue import SimpleQueue
 
+from search.out_of_memory import n_oom_kills
 from search.outcome import Ended
 
 Inbox = SimpleQueue["tuple[Worker, str | None]"]
 """Lines as workers print them; None is the end of a worker."""
 _THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS")
 """Read when torch is imported, hence to be set before."""
+DEFAULT_HANG_LIMIT_S = 600.0
+_IDLE = 0.01
+"""Share of a processor below which a process does nothing but, perhaps, beat its heart."""
+_PROC = Path("/proc")
 
 
 @dataclass(frozen=True)
@@ -39,6 +46,10 @@ class Worker:
         self.is_stopping = False
         """Whether it was told to end."""
         self.last_words = ""
+        self._hung_s = 0.0
+        self._n_oom_kills = n_oom_kills()
+        self._active_s = self._looked_s = time.monotonic()
+        self._processor_s: float | None = None
         self._process = subprocess.Popen(
             command.arguments,
             env=os.environ | dict.fromkeys(_THREADS, str(command.n_threads)),
@@ -57,28 +68,62 @@ class Worker:
         """Whether it has ended, or will, without being told to or telling why."""
         return self.ended is None and not self.is_stopping
 
-    def interrupt(self) -> None:
+    def interrupt(self, number: int = signal.SIGINT) -> None:
         """Tell the process to end its trials and itself; only once, as a second time kills."""
         if not self.is_stopping:
             self.is_stopping = True
-            self._process.send_signal(signal.SIGINT)
+            self._process.send_signal(number)
+            self._process.send_signal(signal.SIGCONT)  # to one that was suspended, too
+
+    def is_hung(self, limit_s: float) -> bool:
+        """Tell whether the process has told nothing and computed nothing for so long.
+
+        Both, as an epoch may take hours. False where nobody tells what a process computes.
+        """
+        now, processor_s = time.monotonic(), self._processor_time()
+        before_s, self._processor_s = self._processor_s, processor_s
+        looked_s, self._looked_s = self._looked_s, now
+        busy_s = _IDLE * (now - looked_s)
+        if processor_s is None or before_s is None or processor_s - before_s > busy_s:
+            self._active_s = now
+        if now - self._active_s < limit_s:
+            return False
+        self._hung_s = now - self._active_s
+        return True
+
+    def _processor_time(self) -> float | None:
+        """Return the seconds that the process has computed so far; None where nobody tells."""
+        try:
+            text = (_PROC / str(self._process.pid) / "stat").read_text()
+        except OSError:
+            return None
+        user, system = text.rpartition(")")[2].split()[11:13]  # man 5 proc
+        return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
 
     def kill(self) -> None:
-        """End the process at once."""
-        self._process.kill()
+        """End the process at once, and wait for its end."""
+        self.end_at_once()
         self._reader.join()
+
+    def end_at_once(self) -> None:
+        """End the process; its end is told like any other."""
+        self._process.kill()
 
     def how_it_died(self) -> str:
         """Say how the process ended, by the signal or by its last line."""
         status = self._process.returncode
         if status >= 0:
             return self.last_words or f"exit status {status}"
-        name = signal.strsignal(-status) or f"signal {-status}"
-        return f"{name}, perhaps for want of memory" if -status == signal.SIGKILL else name
+        if self._hung_s:
+            return f"it hung: for {self._hung_s:.0f} s it told nothing and computed nothing"
+        if -status == signal.SIGKILL and n_oom_kills() > self._n_oom_kills:
+            return "killed by the system for want of memory"
+        return signal.strsignal(-status) or f"signal {-status}"
 
     def _read(self, inbox: Inbox) -> None:
         with self._process:  # which closes its pipes and waits for it
             assert self._process.stdout is not None
             for line in self._process.stdout:
+                self._active_s = time.monotonic()
                 inbox.put((self, line))
         inbox.put((self, None))

@@ -1,44 +1,62 @@
 """A search in several processes that share one study, shown as if it were one.
 
 Each process runs the loop of `search.engine` and claims its trials under the study's lock, so
-nothing is divided beforehand. One that dies is not missed: the next claim replaces its trials.
+nothing is divided beforehand. One that dies is replaced, and the next claim goes on with its
+trials.
 """
 
-from collections.abc import Sequence
-from queue import SimpleQueue
+import signal
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from queue import Empty, SimpleQueue
+from types import FrameType
 from typing import Any
 
 from commands.errors import UserError
-from search.claims import close_lost, n_counted
 from search.display import Display
-from search.events import TrainedEpoch, read_line
+from search.events import read_line
 from search.interrupts import held
-from search.outcome import Ended, Outcome, total_reached
+from search.outcome import Ended, Outcome, stopped, total_reached
+from search.records import PlainRecord
+from search.stopping import Reason
 from search.study import OpenStudy
-from search.trials import Tally, tally
-from search.worker import Command, Inbox, Worker
+from search.trials import Tally, tally, unfinished
+from search.worker import DEFAULT_HANG_LIMIT_S, Command, Inbox, Worker
 
-_PRECEDENCE: tuple[Ended, ...] = ("failures", "grid", "timeout", "total")
+_PRECEDENCE: tuple[Ended, ...] = (
+    *("failures", "grid", "SIGTERM", "Ctrl-C", "search.stop", "timeout", "total"),
+)
 """Of reasons that workers give for their ends, the one that counts first."""
+_MOST_DEATHS = 3
+"""Workers that die in a row, without a trial that ends, before no new one is started."""
+_LOOKS = 10
+"""So often in the time after which it counts as hung, a worker is looked at."""
 
 
 def run_workers(
-    opened: OpenStudy, commands: Sequence[Command], total: int, display: Display
+    opened: OpenStudy,
+    commands: Sequence[Command],
+    total: int,
+    display: Display,
+    hang_limit_s: float = DEFAULT_HANG_LIMIT_S,
 ) -> Outcome:
     """Run a worker for each command until all have ended, and say how the study stands.
 
-    Ctrl-C ends the workers in good order and is raised again; a second one kills them. Raises
-    `UserError` if a worker meets a mistake of the user's.
+    One that dies or hangs is replaced. Ctrl-C and SIGTERM end the workers in good order, with
+    their epochs; a second one kills them. Raises `UserError` if a worker meets a mistake of the
+    user's.
     """
-    workers = _Workers(opened, display)
+    workers = _Workers(opened, display, hang_limit_s)
     display.opened(workers.standing())
     try:
         n_threads = commands[0].n_threads
         threads = "1 thread" if n_threads == 1 else f"{n_threads} threads"
         display.said(f"{len(commands)} workers, each with {threads}")
-        workers.run(commands)
-        if successor := workers.successor(total):
-            workers.run([successor])
+        with workers.listening():
+            workers.run(commands)
+    except KeyboardInterrupt:
+        return workers.stopped_outcome()
     finally:
         display.closed()
     return workers.outcome(total)
@@ -47,22 +65,40 @@ def run_workers(
 class _Workers:
     """The workers that run now, and how to show what they tell."""
 
-    def __init__(self, opened: OpenStudy, display: Display) -> None:
+    def __init__(self, opened: OpenStudy, display: Display, hang_limit_s: float) -> None:
         self._opened = opened
         self._display = display
+        self._hang_limit_s = hang_limit_s
         self._inbox: Inbox = SimpleQueue()
         self._alive: list[Worker] = []
         self._ended: list[Worker] = []
         self._said: set[str] = set()
         self._has_claimed = False
+        self._n_deaths = 0
+        """In a row, without a trial that ended."""
+        self._reason: Reason = "Ctrl-C"
+        self._looked_s = time.monotonic()
+
+    @contextmanager
+    def listening(self) -> Iterator[None]:
+        """Take SIGTERM as Ctrl-C while the block runs."""
+
+        def hear(number: int, frame: FrameType | None) -> None:
+            self._reason = "SIGTERM"
+            raise KeyboardInterrupt
+
+        before = signal.signal(signal.SIGTERM, hear)
+        try:
+            yield
+        finally:
+            signal.signal(signal.SIGTERM, before)
 
     def run(self, commands: Sequence[Command]) -> None:
         """Start a worker for each command and follow them to their ends."""
-        self._ended = []
         try:
             for number, command in enumerate(commands, start=1):
                 with held():
-                    self._alive.append(Worker(number, command, self._inbox))
+                    self._start(number, command)
             self._follow()
         except BaseException:
             self._stop()
@@ -71,20 +107,6 @@ class _Workers:
     def standing(self) -> Tally:
         """Return how the study stands now."""
         return tally(self._opened.study.get_trials(deepcopy=False))
-
-    def successor(self, total: int) -> Command | None:
-        """Return the command of one more worker where the others have ended too early.
-
-        They may have counted trials of one that died afterwards.
-        """
-        told = self._told()
-        ended_well = told.get("total") or told.get("grid")
-        has_lost = any(worker.has_died for worker in self._ended)
-        if not ended_well or not has_lost or "failures" in told:
-            return None
-        with self._opened.place.lock:
-            close_lost(self._opened, self._display.said)
-            return ended_well.command if n_counted(self._opened) < total else None
 
     def outcome(self, total: int) -> Outcome:
         """Return what the search came to, by what workers have told and what the study has."""
@@ -103,14 +125,35 @@ class _Workers:
         """Return the workers that have told an outcome, by the reason for it."""
         return {worker.ended: worker for worker in self._ended if worker.ended}
 
+    def stopped_outcome(self) -> Outcome:
+        """Return what the search came to that a signal has ended."""
+        trials = self._opened.study.get_trials(deepcopy=False)
+        message = stopped(self._opened.name, self._reason, len(unfinished(trials)))
+        return Outcome(self.standing(), self._reason, message)
+
+    def _start(self, number: int, command: Command) -> None:
+        self._alive.append(Worker(number, command, self._inbox))
+
     def _follow(self) -> None:
         while self._alive:
-            worker, line = self._inbox.get()
-            with held():
-                if line is None:
-                    self._bury(worker)
-                else:
-                    self._take(worker, line)
+            with suppress(Empty):
+                worker, line = self._inbox.get(timeout=self._hang_limit_s / _LOOKS)
+                with held():
+                    if line is None:
+                        self._bury(worker)
+                    else:
+                        self._take(worker, line)
+            self._look()
+
+    def _look(self) -> None:
+        """Kill workers that hang, looking now and then; what they ran is gone on with."""
+        now = time.monotonic()
+        if now - self._looked_s < self._hang_limit_s / _LOOKS:
+            return
+        self._looked_s = now
+        for worker in self._alive:
+            if worker.is_hung(self._hang_limit_s):
+                worker.end_at_once()
 
     def _stop(self) -> None:
         """End the workers in good order, or at once if that is interrupted."""
@@ -122,19 +165,26 @@ class _Workers:
                 worker.kill()
 
     def _interrupt(self) -> None:
+        number = signal.SIGTERM if self._reason == "SIGTERM" else signal.SIGINT
         for worker in self._alive:
-            worker.interrupt()
+            worker.interrupt(number)
 
     def _bury(self, worker: Worker) -> None:
         self._alive.remove(worker)
         self._ended.append(worker)
-        if worker.has_died:
-            for number in sorted(worker.running):
-                self._display.ended(number, "lost", self.standing())
-            others = "the others go on" if self._alive else "it was the last"
-            self._display.said(
-                f"worker {worker.number} has died: {worker.how_it_died()}; {others}"
-            )
+        if not worker.has_died:
+            return
+        for number in sorted(worker.running):
+            self._display.ended(number, "lost", self.standing())
+        self._n_deaths += 1
+        is_replaced = self._n_deaths < _MOST_DEATHS
+        if is_replaced:
+            self._start(worker.number, worker.command)
+        others = "the others go on" if self._alive else "it was the last"
+        self._display.said(
+            f"worker {worker.number} has died: {worker.how_it_died()}; "
+            f"{'another takes its place' if is_replaced else others}"
+        )
 
     def _take(self, worker: Worker, line: str) -> None:
         """Show a line, whether it tells an event or was just printed."""
@@ -155,9 +205,10 @@ class _Workers:
                 self._has_claimed = True
                 self._display.started(number)
             case ["trained", *epoch]:
-                self._display.trained(TrainedEpoch(*epoch))
+                self._display.trained(PlainRecord(*epoch))
             case ["ended", number, how]:
                 worker.running.discard(number)
+                self._n_deaths = 0
                 self._display.ended(number, how, self.standing())
             case ["outcome", ended, message]:
                 worker.ended, worker.message = ended, message

@@ -9,6 +9,8 @@ from search.diagnosis.curves import MIN_EPOCHS, Curve, Curves, Z, end_of, standa
 from search.diagnosis.finding import Finding
 from search.history import ENERGY
 
+AT_CHANCE = "accuracy stayed at chance"
+"""How the reason begins for which trials are ended that have not diverged."""
 MIN_FALLS = 2
 """Falls of the training accuracy: one may be an accident."""
 SLOW_SHARE = 1 / 3
@@ -35,11 +37,12 @@ def diverged(curves: Curves) -> Finding | None:
         for epoch, number in zip(history.epochs, column, strict=True)
         if not math.isfinite(number)
     ]
-    has_failed = history.failure is not None and history.state != "fail"
+    failure = history.failure or ""
+    has_failed = bool(failure) and history.state != "fail" and not failure.startswith(AT_CHANCE)
     if not bad and not has_failed:
         return None
     epoch = min(bad)[0] if bad else history.epochs[-1]
-    reason = history.failure if has_failed else f"{min(bad)[1]} is not finite in epoch {epoch}"
+    reason = failure if has_failed else f"{min(bad)[1]} is not finite in epoch {epoch}"
     before = [index for index, other in enumerate(history.epochs) if other < epoch]
     last = f"; epoch {epoch - 1} still had {history.values[before[-1]]:.3f}" if before else ""
     return Finding(

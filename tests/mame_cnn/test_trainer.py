@@ -18,6 +18,7 @@ class TestMember:
     key: int
     params: dict[str, Value] = field(default_factory=dict)
     seed: int = 0
+    state: bytes | None = None
 
 
 SMALL: dict[str, Value] = {

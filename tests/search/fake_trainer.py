@@ -4,6 +4,7 @@ A trial's curve rises towards a height that its parameters decide; its seed adds
 values can be computed by hand.
 """
 
+import json
 import math
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -135,6 +136,9 @@ class FakeCohort:
         self.trainer.trained.append([member.key for member in self.members])
         return [self._record(member) for member in self.members]
 
+    def save(self, key: int) -> bytes:
+        return json.dumps({"epoch": self.epochs[key]}).encode()
+
     def files(self, key: int) -> Mapping[str, bytes]:
         [member] = [member for member in self.members if member.key == key]
         return self.trainer.files(member)
@@ -148,9 +152,10 @@ class FakeCohort:
         assert n_keys == 1, "members of a cohort share a fusion key"
         if (n := len(self.members)) > self.trainer.fitting:
             raise MemoryError(f"{n} GiB are needed, {self.trainer.fitting} are there")
+        epochs = {member.key: _epoch(member) for member in members}
         self.trainer.members += members
         self.trainer.cohorts[-1] += [member.key for member in members]
-        self.epochs |= {member.key: 0 for member in members}
+        self.epochs |= epochs
 
     def _record(self, member: Member) -> FakeRecord:
         self.epochs[member.key] += 1
@@ -164,3 +169,9 @@ class FakeCohort:
             is_finished=epoch == self.trainer.epochs,
             failure=failure,
         )
+
+
+def _epoch(member: Member) -> int:
+    """Return after which epoch a member goes on."""
+    epoch: int = 0 if member.state is None else json.loads(member.state)["epoch"]
+    return epoch

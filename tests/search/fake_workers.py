@@ -1,10 +1,13 @@
 """Workers with the fake trainer, as processes: `python -m tests.search.fake_workers ROLE ...`.
 
 A worker's first trials can be held in their second epoch: each says so, and then waits for a
-byte from a pipe with a name. The role `starter` is the process that starts workers.
+byte from a pipe with a name, or for a signal. The role `starter` is the process that starts
+workers.
 """
 
 import os
+import select
+import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -50,6 +53,9 @@ def gate(folder: Path) -> Iterator[int]:
 def _work(folder: Path, total: int, n_held: int, fails: bool) -> int:
     stop_with_parent()
     events = EventDisplay(sys.stdout)
+    signals, written = os.pipe()
+    os.set_blocking(written, False)
+    signal.set_wakeup_fd(written)
 
     def hold(member: Member, epoch: int) -> None:
         if epoch == 2 and fails:
@@ -57,7 +63,8 @@ def _work(folder: Path, total: int, n_held: int, fails: bool) -> int:
         if epoch == 2 and member.key < n_held:
             events.said(f"trial {member.key} is held")
             with (folder / "gate").open("rb", buffering=0) as pipe:
-                pipe.read(1)
+                if pipe.fileno() in select.select([pipe.fileno(), signals], [], [])[0]:
+                    pipe.read(1)
 
     trainer = FakeTrainer(
         epochs=EPOCHS,
@@ -73,8 +80,7 @@ def _start(folder: Path, n_workers: int, total: int) -> int:
     stop_with_parent()
     opened = opened_in(folder, trainer=FakeTrainer(epochs=EPOCHS))
     starting = commands(folder, n_workers, total, n_held=total)
-    run_workers(opened, starting, total, EventDisplay(sys.stdout))
-    return 0
+    return run_workers(opened, starting, total, EventDisplay(sys.stdout)).exit_status
 
 
 def _main() -> int:

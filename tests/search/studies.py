@@ -7,10 +7,12 @@ from optuna.trial import FrozenTrial
 from search.artifacts import Artifacts
 from search.display import Display, QuietDisplay
 from search.engine import search
+from search.heartbeat import Silence
 from search.outcome import Outcome
 from search.pruners import Pruner, make_pruner
 from search.samplers import make_sampler
 from search.space import Space
+from search.stopping import Stop, request
 from search.storage import open_storage
 from search.study import OpenStudy, load_study, open_study
 from tests.search.fake_trainer import SPACE, FakeTrainer
@@ -37,21 +39,26 @@ def searched(
     timeout_s: float | None = None,
     cohort: int | None = 1,
     artifacts: Path | None = None,
+    checkpoint_every_s: float = 0,
+    silence: Silence | None = None,
 ) -> Outcome:
     """Run a search as a process of its own would: everything is opened anew."""
     trainer = trainer or FakeTrainer()
     drawing = make_sampler(sampler, space, trainer.infeasible, seed)
+    opened = opened_in(folder, space, trainer, name)
     return search(
-        opened_in(folder, space, trainer, name),
+        opened,
         trainer,
         total=total,
         sampler=drawing,
         pruner=make_pruner(pruner, trainer.epochs) if isinstance(pruner, str) else pruner,
         seed=seed,
         display=display or QuietDisplay(),
-        timeout_s=timeout_s,
+        stop=Stop(opened.study, timeout_s=timeout_s, request=request(opened.study)),
         cohort=cohort,
         artifacts=Artifacts(artifacts) if artifacts else None,
+        checkpoint_every_s=checkpoint_every_s,
+        silence=silence,
     )
 
 

@@ -125,7 +125,7 @@ def test_a_process_with_many_trials_is_looked_for_once(
     for _ in range(4):
         _claim(opened)
     looked_for: list[object] = []
-    monkeypatch.setattr("search.owner.is_dead", looked_for.append)
+    monkeypatch.setattr("search.owner.death", looked_for.append)
     close_lost(opened, lambda line: None)
     assert looked_for == [this_process()]
 

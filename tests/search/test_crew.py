@@ -183,8 +183,8 @@ def test_companions_on_the_grid_are_the_next_points_that_agree(tmp_path: Path) -
 def test_a_crew_that_was_refused_a_trial_does_not_ask_after_every_epoch(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def counted(*args: Any) -> Claim | Refusal:
-        answers.append(claim(*args))
+    def counted(*args: Any, **options: Any) -> Claim | Refusal:
+        answers.append(claim(*args, **options))
         return answers[-1]
 
     answers: list[Claim | Refusal] = []

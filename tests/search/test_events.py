@@ -6,8 +6,9 @@ import sys
 
 import pytest
 
-from search.events import EventDisplay, TrainedEpoch, read_line
+from search.events import EventDisplay, read_line
 from search.outcome import Outcome
+from search.records import PlainRecord
 from search.trials import Tally
 from tests.search.fake_trainer import FakeRecord
 
@@ -35,7 +36,7 @@ def test_what_a_display_is_told_arrives_as_events() -> None:
         ["outcome", "total", "study s: has 1 trials"],
         ["refused", "no"],
     )
-    assert TrainedEpoch(*events[2][1:]) == TrainedEpoch(3, 1, 0.25, 12.5)
+    assert PlainRecord(*events[2][1:]) == PlainRecord(3, 1, 0.25, 12.5)
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,7 @@ def test_the_grid_gives_every_point_once_and_then_stops(tmp_path: Path) -> None:
     drawn = [point(trial.params) for trial in trials_in(tmp_path)]
     assert sorted(drawn) == sorted(point(params) for params in GRID.grid())
     assert len(drawn) == GRID.n_grid_points() == 8
-    assert (outcome.ended, outcome.is_finished) == ("grid", True)
+    assert (outcome.ended, outcome.exit_status) == ("grid", 0)
     assert "the grid is exhausted" in outcome.message
 
 
@@ -59,8 +59,7 @@ def test_a_point_whose_trial_was_interrupted_comes_again(tmp_path: Path) -> None
         raise KeyboardInterrupt
 
     trainer = FakeTrainer(epochs=2, before_epoch=interrupt)
-    with pytest.raises(KeyboardInterrupt):
-        searched(tmp_path, 8, space=GRID, trainer=trainer, sampler="grid")
+    searched(tmp_path, 8, space=GRID, trainer=trainer, sampler="grid")
     searched(tmp_path, 8, space=GRID, trainer=FakeTrainer(epochs=2), sampler="grid")
     assert [trial.params["pool"] for trial in trials_in(tmp_path)].count("average") == 1 + 4
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from search.owner import is_dead, process_start, this_process
+from search.owner import OOM_KILLS, death, is_dead, is_here, process_start, this_process
 
 
 @pytest.fixture
@@ -42,3 +42,16 @@ def test_a_process_number_that_was_used_again_is_another_process() -> None:
 
 def test_a_process_of_another_host_counts_as_alive() -> None:
     assert not is_dead({"host": "elsewhere", "pid": 1, "started": "then"})
+
+
+def test_a_machine_of_the_same_name_is_another_host() -> None:
+    assert not is_here(this_process() | {"machine": "another"})
+    assert not is_dead(this_process() | {"machine": "another", "pid": 2**22 + 1})
+
+
+def test_a_death_while_the_kernel_was_killing_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = this_process() | {"started": "an hour ago"}
+    assert death(before) == "its process has died"
+    monkeypatch.setattr("search.owner.n_oom_kills", lambda: before[OOM_KILLS] + 1)
+    assert death(before) == "its process has died, perhaps for want of memory"
+    assert death(this_process()) is None

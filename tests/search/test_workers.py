@@ -21,7 +21,7 @@ from search.outcome import Outcome
 from search.parameters import Value
 from search.samplers import make_sampler
 from search.trials import INTERRUPTED, LOST, OWNER, Tally
-from search.worker import Command
+from search.worker import DEFAULT_HANG_LIMIT_S, Command
 from search.workers import run_workers
 from tests.search.fake_trainer import SPACE, FakeTrainer
 from tests.search.fake_workers import EPOCHS, MODULE, commands, gate
@@ -68,9 +68,15 @@ class Watching(QuietDisplay):
             self._act.pop()()
 
 
-def run(folder: Path, starting: list[Command], total: int, display: Watching) -> Outcome:
+def run(
+    folder: Path,
+    starting: list[Command],
+    total: int,
+    display: Watching,
+    hang_limit_s: float = DEFAULT_HANG_LIMIT_S,
+) -> Outcome:
     opened = opened_in(folder, trainer=FakeTrainer(epochs=EPOCHS))
-    outcome = run_workers(opened, starting, total, display)
+    outcome = run_workers(opened, starting, total, display, hang_limit_s)
     assert display.n_open == 0
     return outcome
 
@@ -111,8 +117,9 @@ def test_three_workers_share_one_total(tmp_path: Path) -> None:
 
 def test_ctrl_c_gives_up_what_all_workers_run(tmp_path: Path) -> None:
     display = Watching(lambda: signal.raise_signal(signal.SIGINT), n_held=2)
-    with gate(tmp_path), pytest.raises(KeyboardInterrupt):
-        run(tmp_path, commands(tmp_path, 2, 10, n_held=10), 10, display)
+    with gate(tmp_path):
+        outcome = run(tmp_path, commands(tmp_path, 2, 10, n_held=10), 10, display)
+    assert (outcome.ended, outcome.exit_status) == ("Ctrl-C", 130)
     trials = trials_in(tmp_path)
     assert [trial.user_attrs[INTERRUPTED] for trial in trials] == ["Ctrl-C", "Ctrl-C"]
     assert display.how == {0: "stopped", 1: "stopped"}
@@ -133,8 +140,7 @@ def test_a_second_ctrl_c_kills(tmp_path: Path) -> None:
                 signal.raise_signal(signal.SIGINT)
 
     display = Impatient()
-    with pytest.raises(KeyboardInterrupt):
-        run(tmp_path, [stubborn], 1, display)
+    assert run(tmp_path, [stubborn], 1, display).ended == "Ctrl-C"
     assert display.lines[-1] == "not yet"
 
 
@@ -215,7 +221,7 @@ def kill_owner_of_trial_0(folder: Path) -> None:
     os.kill(trials_in(folder)[0].user_attrs[OWNER]["pid"], signal.SIGKILL)
 
 
-def test_the_trial_of_a_killed_worker_is_replaced_by_the_others(tmp_path: Path) -> None:
+def test_the_trial_of_a_killed_worker_goes_on(tmp_path: Path) -> None:
     display = Watching(lambda: kill_owner_of_trial_0(tmp_path), n_held=1)
     with gate(tmp_path):
         outcome = run(tmp_path, commands(tmp_path, 2, 6, n_held=1), 6, display)
@@ -227,7 +233,7 @@ def test_the_trial_of_a_killed_worker_is_replaced_by_the_others(tmp_path: Path) 
     assert any("has died: Killed" in line for line in display.lines)
 
 
-def test_a_trial_that_dies_with_the_last_worker_is_replaced_by_a_new_one(tmp_path: Path) -> None:
+def test_a_trial_that_dies_with_the_last_worker_goes_on_in_a_new_one(tmp_path: Path) -> None:
     def outlive_the_other() -> None:
         pids = {trial.number: trial.user_attrs[OWNER]["pid"] for trial in trials_in(tmp_path)}
         with suppress(ChildProcessError):  # it has been waited for already
@@ -244,10 +250,37 @@ def test_a_trial_that_dies_with_the_last_worker_is_replaced_by_a_new_one(tmp_pat
     assert (outcome.ended, outcome.message) == ("total", "study small: has 4 trials")
 
 
+@pytest.mark.skipif(not os.path.exists("/proc/self/stat"), reason="needs /proc")
+def test_a_worker_that_hangs_is_replaced_and_its_trial_goes_on(tmp_path: Path) -> None:
+    display = Watching()
+    with gate(tmp_path):
+        # Trial 0 is held for good; the one that goes on for it is not.
+        starting = commands(tmp_path, 1, 2, n_held=1)
+        outcome = run(tmp_path, starting, 2, display, hang_limit_s=2)
+    hung, *others = trials_in(tmp_path)
+    assert LOST in hung.user_attrs
+    assert [trial.state for trial in others] == [TrialState.COMPLETE] * 2
+    assert (outcome.ended, outcome.standing.n_ended) == ("total", 2)
+    (line,) = [line for line in display.lines if "has died" in line]
+    assert "it hung" in line
+    assert line.endswith("another takes its place")
+
+
+def test_a_worker_that_the_system_killed_for_want_of_memory_is_named_as_that(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    n_kills = iter(range(100))
+    monkeypatch.setattr("search.worker.n_oom_kills", lambda: next(n_kills))
+    display = Watching()
+    dying = script("import os; os.kill(os.getpid(), signal.SIGKILL)")
+    outcome = run(tmp_path, [dying], 4, display)
+    assert outcome.message.endswith("killed by the system for want of memory")
+
+
 def test_a_search_whose_workers_all_die_could_not_finish(tmp_path: Path) -> None:
     display = Watching()
     outcome = run(tmp_path, [script("print('no room'); sys.exit(3)")] * 2, 4, display)
-    assert not outcome.is_finished
+    assert outcome.exit_status == 1
     assert outcome.message == "study small: all workers have died: no room"
     assert "worker 1 has died: no room" in " ".join(display.lines)
 
@@ -275,7 +308,7 @@ def test_the_same_failure_again_and_again_ends_all_workers(tmp_path: Path) -> No
     display = Watching()
     starting = [*commands(tmp_path, 1, 50, fails=True), script("sys.stdin.read()")]
     outcome = run(tmp_path, starting, 50, display)
-    assert not outcome.is_finished
+    assert outcome.exit_status == 1
     assert "3 trials in a row failed: RuntimeError: no weights" in outcome.message
     assert outcome.standing.n_ended == 3
     assert not any("has died" in line for line in display.lines)

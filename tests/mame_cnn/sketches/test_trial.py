@@ -28,6 +28,7 @@ class Trial:
     key: int
     params: dict[str, Value] = field(default_factory=dict)
     seed: int = 0
+    state: bytes | None = None
 
 
 def config_of(trial: Member) -> Config:

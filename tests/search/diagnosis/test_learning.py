@@ -32,6 +32,14 @@ def test_a_trial_that_raised_for_another_reason_did_not_diverge() -> None:
     assert "diverged" not in found(one)
 
 
+def test_a_trial_that_was_ended_at_chance_is_stuck_and_has_not_diverged() -> None:
+    values = [CHANCE] * 7 + [0.0]
+    failure = "accuracy stayed at chance for 8 epochs: 0.034 in training"
+    rules = found(history(values, state="pruned", failure=failure))
+    assert "stuck_at_chance" in rules
+    assert "diverged" not in rules
+
+
 def test_a_device_that_does_not_always_tell_its_energy_is_no_divergence() -> None:
     assert "diverged" not in found(history([0.2, 0.3, 0.4], energy_j=[5.0, math.nan, 5.0]))
     assert "diverged" in found(history([0.2, 0.3, 0.4], penalty=[5.0, math.nan, 5.0]))

@@ -1,0 +1,182 @@
+"""Checkpoints of trials that have not ended: from there they go on, whatever stopped them.
+
+One folder for each trial's place in a study, one file for each checkpoint: a line of JSON, then
+the trainer's own bytes. Files are written aside, forced to the disk and renamed; the last two are
+kept, so that there is always a whole one.
+"""
+
+import hashlib
+import json
+import os
+import re
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from tempfile import NamedTemporaryFile
+from typing import Any
+
+from optuna.study import Study
+
+from search.records import PlainRecord, plain
+from search.trainer import Record
+
+FOLDER = "checkpoints"
+"""Beside the artifacts."""
+IDENTITY = "identity"
+"""The study attribute that tells it from another of its name in another storage."""
+_KEPT = 2
+_N_ATTEMPTS = 3
+_NAME = re.compile(r"(\d{1,9})-(\d{1,9})\.ckpt")  # epoch, trial
+_LONGEST_HEADER = 64 * 2**20
+_BAD = (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError)
+"""What a header that nobody here has written makes of its reader."""
+
+
+class DamagedCheckpointError(ValueError):
+    """A file that is no whole checkpoint; the message says why."""
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """All that a trial needs to go on after an epoch."""
+
+    trial: int
+    """Who wrote it: the trial's number."""
+    epoch: int
+    """Epochs completed."""
+    config: str
+    """The configuration's digest."""
+    records: tuple[PlainRecord, ...]
+    """Of all epochs so far."""
+    state: bytes
+    """What the trainer needs: see `search.trainer.Cohort.save`."""
+
+
+class Checkpoints:
+    """The checkpoints of all studies whose artifacts are in one folder."""
+
+    def __init__(self, artifacts: Path) -> None:
+        self.folder = artifacts / FOLDER
+
+    def folder_of(self, study: Study, place: int) -> Path:
+        """Return where the checkpoints of a study's trial are."""
+        return self.study_folder(study) / str(place)
+
+    def study_folder(self, study: Study) -> Path:
+        """Return where the checkpoints of a study are."""
+        # Both name a folder, and a storage may come from a stranger.
+        name, identity = study.study_name, study.user_attrs.get(IDENTITY)
+        if name in (".", "..") or any(letter in name for letter in "/\\\0"):
+            name = "elsewhere"
+        is_sound = isinstance(identity, str) and re.fullmatch("[0-9a-f]{1,32}", identity)
+        return self.folder / (f"{name}-{identity}" if is_sound else name)
+
+    def keep(self, study: Study, place: int, checkpoint: Checkpoint) -> None:
+        """Write a checkpoint, then remove all but the last two; `OSError` where it cannot be."""
+        folder = self.folder_of(study, place)
+        _make(folder)
+        content = _content(checkpoint)
+        with NamedTemporaryFile(dir=folder, prefix=".", delete=False) as file:
+            try:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+                os.replace(file.name, folder / f"{checkpoint.epoch}-{checkpoint.trial}.ckpt")
+            except BaseException:
+                with suppress(OSError):
+                    os.unlink(file.name)
+                raise
+        for path in list(files(folder))[_KEPT:]:
+            path.unlink(missing_ok=True)
+
+    def latest(self, study: Study, place: int, config: Mapping[str, Any]) -> Checkpoint | None:
+        """Return the newest whole checkpoint of this configuration; None if there is none."""
+        wanted = config_digest(config)
+        for path in files(self.folder_of(study, place)):
+            with suppress(OSError, DamagedCheckpointError):
+                checkpoint = read(path)
+                if checkpoint.config == wanted:
+                    return checkpoint
+        return None
+
+    def remove(self, study: Study, place: int) -> None:
+        """Remove the checkpoints of a trial that has ended."""
+        shutil.rmtree(self.folder_of(study, place), ignore_errors=True)
+        with suppress(OSError):  # others are still in there
+            self.study_folder(study).rmdir()
+            self.folder.rmdir()
+
+
+def files(folder: Path) -> Iterator[Path]:
+    """Yield the files of checkpoints in a trial's folder, newest first."""
+    if not folder.is_dir():
+        return
+    found = ((_NAME.fullmatch(path.name), path) for path in folder.iterdir())
+    named = [((int(name[1]), int(name[2])), path) for name, path in found if name]
+    for _, path in sorted(named, reverse=True):
+        yield path
+
+
+def read(path: Path) -> Checkpoint:
+    """Read a checkpoint and check its digest; `DamagedCheckpointError` where it is not whole."""
+    with path.open("rb") as file:
+        line = file.readline(_LONGEST_HEADER)
+        try:
+            header = json.loads(line)
+            said = header.pop("sha256")
+            state = file.read(header["size"] + 1)
+            if len(state) != header["size"] or _digest(header, state) != said:
+                raise DamagedCheckpointError(f"{path}: is cut short or was changed")
+            records = tuple(PlainRecord(**record) for record in header["records"])
+            return Checkpoint(header["trial"], header["epoch"], header["config"], records, state)
+        except _BAD as error:
+            if isinstance(error, DamagedCheckpointError):
+                raise
+            raise DamagedCheckpointError(f"{path}: has no whole header") from error
+
+
+def config_digest(config: Mapping[str, Any]) -> str:
+    """Return the SHA-256 of a configuration as canonical JSON, 12 hex digits."""
+    canonical = json.dumps(config, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(canonical.encode()).hexdigest()[:12]
+
+
+def checkpoint(
+    trial: int,
+    config: Mapping[str, Any],
+    records: Sequence[Record],
+    state: bytes,
+) -> Checkpoint:
+    """Return the checkpoint of a trial after the last of its records."""
+    kept = tuple(map(plain, records))
+    return Checkpoint(trial, kept[-1].epoch, config_digest(config), kept, state)
+
+
+def _make(folder: Path) -> None:
+    """Make a folder, also where another process is removing an empty one above it."""
+    for _ in range(_N_ATTEMPTS):
+        with suppress(FileNotFoundError):
+            folder.mkdir(parents=True, exist_ok=True)
+            return
+    folder.mkdir(parents=True, exist_ok=True)
+
+
+def _content(checkpoint: Checkpoint) -> bytes:
+    header = {
+        "trial": checkpoint.trial,
+        "epoch": checkpoint.epoch,
+        "config": checkpoint.config,
+        "size": len(checkpoint.state),
+        "records": [asdict(record) for record in checkpoint.records],
+    }
+    signed = {"sha256": _digest(header, checkpoint.state), **header}
+    return json.dumps(signed).encode() + b"\n" + checkpoint.state
+
+
+def _digest(header: Mapping[str, Any], state: bytes) -> str:
+    """Return the SHA-256 of header and state."""
+    hashed = hashlib.sha256(json.dumps(header, sort_keys=True).encode())
+    hashed.update(state)
+    return hashed.hexdigest()
