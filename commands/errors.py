@@ -11,7 +11,7 @@ from pathlib import Path
 _USERS = {
     getattr(errno, name)
     for name in (
-        *("ENOSPC", "EDQUOT", "EACCES", "EPERM", "EROFS"),
+        *("ENOSPC", "EDQUOT", "EFBIG", "EACCES", "EPERM", "EROFS", "EIO", "ESTALE"),
         *("EEXIST", "ENOTDIR", "EISDIR", "ENAMETOOLONG"),
     )
 }
@@ -33,6 +33,16 @@ def naming(path: Path) -> Iterator[None]:
         raise OSError(error.errno, error.strerror, str(path)) from error
 
 
+def _printable(text: str) -> str:
+    """Return a message that shows what could move the cursor: names come from strangers' files."""
+    return "".join(
+        letter
+        if letter.isprintable() or letter in "\n\t"
+        else letter.encode("unicode_escape").decode()
+        for letter in text
+    )
+
+
 def end_quietly_while_starting() -> None:
     """Let Ctrl-C end a command without a traceback while it imports, which takes seconds.
 
@@ -49,7 +59,7 @@ def exit_status(command: Callable[[], int]) -> int:
     try:
         return command()
     except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
+        print(f"error: {_printable(str(error))}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("stopped", file=sys.stderr)

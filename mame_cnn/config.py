@@ -11,9 +11,18 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
+from commands.strangers import has_control_characters
+
 MAX_BLOCKS = 6
 MAX_DENSE = 4
 SMALLEST_IMAGE_SIZE, LARGEST_IMAGE_SIZE = 8, 1024
+
+
+def plain_text(text: str) -> str:
+    """Return a text that terminals, tables and file systems take for no more than that."""
+    if has_control_characters(text):
+        raise ValueError("must hold no control characters")
+    return text
 
 
 def _odd(number: int) -> int:
@@ -22,6 +31,9 @@ def _odd(number: int) -> int:
     return number
 
 
+PlainText = Annotated[str, AfterValidator(plain_text)]
+Count = Annotated[int, Field(ge=0, le=2**31 - 1)]
+"""Of epochs, images or pixels: what every library's integers can hold."""
 Share = Annotated[float, Field(ge=0, lt=1)]
 """A rate at which something is dropped or smoothed: 0 is off, 1 would leave nothing."""
 Coefficient = Annotated[float, Field(ge=0)]
@@ -111,7 +123,7 @@ class Exponential(Section):
 
     name: Literal["exponential"]
     rate: Coefficient
-    after_epochs: int = Field(ge=0)
+    after_epochs: Count
     """Epochs at the full learning rate."""
 
 
@@ -120,7 +132,7 @@ class Plateau(Section):
 
     name: Literal["plateau"]
     factor: float = Field(gt=0, lt=1)
-    patience_epochs: int = Field(ge=0)
+    patience_epochs: Count
 
 
 class Cosine(Section):
@@ -145,8 +157,8 @@ Schedule = Annotated[
 class Training(Section):
     """How the weights are fitted."""
 
-    epochs: int = Field(ge=1)
-    batch_size: int = Field(ge=1)
+    epochs: Count = Field(ge=1)
+    batch_size: Count = Field(ge=1)
     """Images in one step; a split smaller than this is one batch."""
     optimizer: Optimizer
     schedule: Schedule
@@ -156,7 +168,7 @@ class Training(Section):
     before (`mame_cnn.weight_average`); 0 is the weights of the last step."""
     class_weights: Literal["none", "balanced"]
     """Balanced weighs class c by n / (n_c * number of classes)."""
-    patience_epochs: int = Field(ge=0)
+    patience_epochs: Count
     """Early stopping after so many epochs without progress in validation; 0 is off."""
 
 
@@ -177,14 +189,14 @@ class Augmentation(Section):
     """Scale drawn uniformly from 1 +- this."""
     shear_fraction: float = Field(ge=0, le=1)
     """Shear drawn uniformly from +- this: columns move by so many pixels a row."""
-    crop_pad_px: int = Field(ge=0)
+    crop_pad_px: Count
     """Zeros around the image, from which a window of its size is cut at random."""
 
 
 class Data(Section):
     """Which images; which *state* of them is the data's own digest."""
 
-    source: str = Field(min_length=1)
+    source: PlainText = Field(min_length=1)
     """A folder, or `digits`."""
     image_size: int = Field(ge=SMALLEST_IMAGE_SIZE, le=LARGEST_IMAGE_SIZE)
     """Side of the square images in pixels."""

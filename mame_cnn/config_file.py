@@ -1,6 +1,5 @@
 """Configurations as TOML files, with where they came from beside them."""
 
-import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -8,8 +7,10 @@ import tomli_w
 from pydantic import ValidationError
 
 from commands.errors import UserError
+from commands.strangers import shown
 from mame_cnn.config import Config
 from mame_cnn.faults import describe_faults
+from mame_cnn.toml_file import read_toml
 
 
 def read_config(path: Path) -> tuple[Config, dict[str, Any]]:
@@ -17,17 +18,10 @@ def read_config(path: Path) -> tuple[Config, dict[str, Any]]:
 
     Raises `UserError` naming the file, and every field that is missing, misspelt or ill-typed.
     """
-    try:
-        content = tomllib.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise UserError(f"{path}: no such file") from None
-    except IsADirectoryError:
-        raise UserError(f"{path}: a folder, where a TOML file was expected") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise UserError(f"{path}: not valid TOML: {error}") from None
+    content = read_toml(path)
     provenance = content.pop("provenance", {})
     if not isinstance(provenance, dict):
-        raise UserError(f"{path}: provenance: expected a table, got {provenance!r}")
+        raise UserError(f"{path}: provenance: expected a table, got {shown(provenance)}")
     try:
         return Config.model_validate(content), provenance
     except ValidationError as error:

@@ -5,7 +5,6 @@ as a whole, and nothing in it can be exchanged unnoticed. No path leads out of t
 """
 
 import os
-import tomllib
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path, PurePosixPath
@@ -17,10 +16,11 @@ from pydantic import AfterValidator, Field, ValidationError
 
 from commands.errors import UserError
 from mame_cnn.combining.combination import Combination, from_table, to_table
-from mame_cnn.config import Section
+from mame_cnn.config import PlainText, Section, plain_text
 from mame_cnn.ensemble_model import Ensemble, Member, Specialists, mismatches
 from mame_cnn.faults import describe_faults
 from mame_cnn.model_file import WEIGHTS, read_model
+from mame_cnn.toml_file import read_toml
 
 ENSEMBLE = "ensemble.toml"
 _FORMAT_VERSION = 1
@@ -30,13 +30,13 @@ def _within(path: str) -> str:
     parts = PurePosixPath(path)
     if parts.is_absolute() or ".." in parts.parts or "\\" in path or not parts.parts:
         raise ValueError("must be a relative path without .. or \\")
-    return path
+    return plain_text(path)
 
 
 class _Network(Section):
     """Where one network lies."""
 
-    name: str = Field(min_length=1)
+    name: Annotated[PlainText, Field(min_length=1)]
     path: Annotated[str, AfterValidator(_within)]
     weights_digest: str
 
@@ -55,9 +55,9 @@ class _Record(Section):
     """The whole file."""
 
     format_version: Literal[1]
-    data_name: str
+    data_name: PlainText
     data_digest: str
-    classes: Annotated[tuple[str, ...], Field(strict=False)]
+    classes: Annotated[tuple[PlainText, ...], Field(strict=False)]
     views: Literal["none", "flips", "flips+shifts"]
     temperature: float = Field(gt=0)
     combination: dict[str, Any]
@@ -103,7 +103,7 @@ def read_ensemble(folder: Path) -> Ensemble:
 
     Raises `UserError` naming everything that is missing, damaged, or does not belong together.
     """
-    record = _record(folder / ENSEMBLE)
+    record = _validated(folder / ENSEMBLE, read_toml(folder / ENSEMBLE))
     read = _read_networks(folder, record)
     members = tuple(read[network.path] for network in record.members)
     specialists = None
@@ -140,16 +140,6 @@ def _entry(member: Member) -> dict[str, str]:
         "path": member.path,
         "weights_digest": member.model.weights_digest,
     }
-
-
-def _record(path: Path) -> _Record:
-    try:
-        content = tomllib.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise UserError(f"{path}: no such file") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise UserError(f"{path}: not valid TOML: {error}") from None
-    return _validated(path, content)
 
 
 def _validated(path: Path, content: Mapping[str, Any]) -> _Record:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
+from commands.strangers import shown
 from mame_cnn.config import Config
 
 
@@ -28,7 +29,7 @@ def describe_faults(error: ValidationError) -> list[str]:
             case _:
                 reason = fault["msg"].removeprefix("Value error, ")
                 reason = reason[0].lower() + reason[1:]
-                got = "" if isinstance(fault["input"], dict) else f", got {fault['input']!r}"
+                got = "" if isinstance(fault["input"], dict) else f", got {shown(fault['input'])}"
                 where = f"{path}: " if path else ""
                 lines.append(f"{where}{reason}{got}")
     return lines

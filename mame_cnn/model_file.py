@@ -5,6 +5,7 @@ every name, type, shape and number has been checked.
 """
 
 import json
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -15,7 +16,8 @@ from safetensors.torch import save
 from torch import Tensor
 
 from commands.errors import UserError
-from mame_cnn.config import Config, Section
+from commands.strangers import check_tree
+from mame_cnn.config import Config, PlainText, Section
 from mame_cnn.data.listing import some
 from mame_cnn.faults import describe_faults
 from mame_cnn.model import Model, weights_digest
@@ -26,6 +28,10 @@ WEIGHTS = "weights.safetensors"
 
 _FORMAT_VERSION = 1
 _TYPES = ("F32", "F64")
+_MOST_BYTES = 4 * 2**30
+"""Of a file: a billion weights, a thousand times as many as the largest network in `studies/`."""
+_MOST_LETTERS = 4 * 2**20
+"""Of one entry in the header; the names of 1,000 classes have some 20,000."""
 
 Deviation = Annotated[float, Field(gt=0)]
 
@@ -35,12 +41,12 @@ class _Header(Section):
 
     format_version: Literal[1]
     config: Config
-    classes: Annotated[tuple[str, ...], Field(min_length=2, strict=False)]
-    channels: int = Field(ge=1)
+    classes: Annotated[tuple[PlainText, ...], Field(min_length=2, strict=False)]
+    channels: int = Field(ge=1, le=4)
     mean: Annotated[tuple[float, ...], Field(strict=False)]
     std: Annotated[tuple[Deviation, ...], Field(strict=False)]
     config_digest: str
-    data_name: str
+    data_name: PlainText
     data_digest: str
     weights_digest: str
     metrics: dict[str, float]
@@ -90,12 +96,9 @@ def read_model(path: Path) -> Model:
 
     Raises `UserError` naming the file and everything that is wrong with it.
     """
-    texts, state = _read(path)
-    header = _header(path, texts)
-    if faults := _weight_faults(header, state):
-        raise UserError(
-            "\n".join([f"{path}: the weights are not those described:", *some(faults)])
-        )
+    header, state = _read(path)
+    if faults := _value_faults(header, state):
+        raise _other_weights(path, faults)
     return Model(
         config=header.config,
         classes=header.classes,
@@ -110,23 +113,31 @@ def read_model(path: Path) -> Model:
     )
 
 
-def _read(path: Path) -> tuple[dict[str, str], dict[str, Tensor]]:
-    """Return header and weights of a file whose sizes are what its first bytes say."""
+def _read(path: Path) -> tuple[_Header, dict[str, Tensor]]:
+    """Return header and weights of a file; no weight is read before all of them fit."""
     if not path.is_file():
         raise UserError(f"{path}: {'not a file' if path.exists() else 'no such file'}")
+    if (n_bytes := path.stat().st_size) > _MOST_BYTES:
+        raise UserError(
+            f"{path}: {n_bytes / 2**30:,.1f} GiB; a model has at most {_MOST_BYTES / 2**30:.0f}"
+        )
     try:
         with safe_open(path, framework="pt") as file:
             names = file.keys()
-            types = {name: file.get_slice(name).get_dtype() for name in names}
+            slices = {name: file.get_slice(name) for name in names}
+            types = {name: part.get_dtype() for name, part in slices.items()}
             if faults := [
                 f"{name}: type {type_}, expected one of {', '.join(_TYPES)}"
                 for name, type_ in types.items()
                 if type_ not in _TYPES
             ]:
                 raise UserError("\n".join([f"{path}: not a model's weights:", *some(faults)]))
+            header = _header(path, file.metadata() or {})
+            shapes = {name: tuple(part.get_shape()) for name, part in slices.items()}
+            if faults := _shape_faults(header, shapes):
+                raise _other_weights(path, faults)
             # Copies: the tensors of an open file change and vanish with it.
-            state = {name: file.get_tensor(name).clone() for name in types}
-            return file.metadata() or {}, state
+            return header, {name: file.get_tensor(name).clone() for name in slices}
     except SafetensorError as error:
         raise UserError(f"{path}: not a safetensors file, or damaged: {error}") from None
 
@@ -135,7 +146,10 @@ def _header(path: Path, texts: dict[str, str]) -> _Header:
     content = {}
     for name in _Header.model_fields.keys() & texts.keys():
         try:
+            if len(texts[name]) > _MOST_LETTERS:
+                raise ValueError(f"{len(texts[name]):,} letters")
             content[name] = json.loads(texts[name])
+            check_tree(content[name])
         except (ValueError, RecursionError) as error:
             raise UserError(f"{path}: {name} is not valid JSON: {error}") from None
     try:
@@ -146,8 +160,8 @@ def _header(path: Path, texts: dict[str, str]) -> _Header:
         ) from None
 
 
-def _weight_faults(header: _Header, state: dict[str, Tensor]) -> list[str]:
-    """Return what is wrong with the weights, without room for a network that only is claimed."""
+def _shape_faults(header: _Header, shapes: Mapping[str, tuple[int, ...]]) -> list[str]:
+    """Return how weights differ from the network, which takes no room: it only is claimed."""
     config = header.config
     if reason := infeasible(config.network, config.data.image_size):
         return [reason]
@@ -158,10 +172,10 @@ def _weight_faults(header: _Header, state: dict[str, Tensor]) -> list[str]:
             image_size=config.data.image_size,
             n_classes=len(header.classes),
         )
-    try:
-        network.load_member_state(0, state)
-    except ValueError as error:
-        return str(error).splitlines()
+    return network.state_faults(shapes)
+
+
+def _value_faults(header: _Header, state: Mapping[str, Tensor]) -> list[str]:
     faults = []
     for name, tensor in state.items():
         n_bad = tensor.numel() - int(tensor.isfinite().sum())
@@ -171,3 +185,7 @@ def _weight_faults(header: _Header, state: dict[str, Tensor]) -> list[str]:
     if not faults and digest != header.weights_digest:
         faults.append(f"digest {digest}, written were {header.weights_digest}")
     return faults
+
+
+def _other_weights(path: Path, faults: Sequence[str]) -> UserError:
+    return UserError("\n".join([f"{path}: the weights are not those described:", *some(faults)]))

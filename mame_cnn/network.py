@@ -1,7 +1,7 @@
 """The plain convolutional network, for T members of one shape at once."""
 
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 
 import torch
@@ -128,18 +128,23 @@ class CohortNetwork(nn.Module):
 
         Raises `ValueError` naming every entry that is missing, unexpected or of another shape.
         """
+        if faults := self.state_faults({name: (*t.shape,) for name, t in state.items()}):
+            raise ValueError("\n".join(faults))
         own = self.state_dict()
-        faults = [f"{name}: missing" for name in own.keys() - state.keys()]
-        faults += [f"{name}: unexpected" for name in state.keys() - own.keys()]
-        faults += [
-            f"{name}: expected shape {tuple(own[name][slot].shape)}, got {tuple(tensor.shape)}"
-            for name, tensor in state.items()
-            if name in own and own[name][slot].shape != tensor.shape
-        ]
-        if faults:
-            raise ValueError("\n".join(sorted(faults)))
         for name, tensor in state.items():
             own[name][slot].copy_(tensor)
+
+    def state_faults(self, shapes: Mapping[str, tuple[int, ...]]) -> list[str]:
+        """Return how shapes, by name, differ from those of a member's weights and statistics."""
+        own = {name: (*tensor.shape[1:],) for name, tensor in self.state_dict().items()}
+        faults = [f"{name}: missing" for name in own.keys() - shapes.keys()]
+        faults += [f"{name}: unexpected" for name in shapes.keys() - own.keys()]
+        faults += [
+            f"{name}: expected shape {own[name]}, got {shape}"
+            for name, shape in shapes.items()
+            if own.get(name, shape) != shape
+        ]
+        return sorted(faults)
 
 
 def n_parameters(network: Network, *, channels: int, image_size: int, n_classes: int) -> int:

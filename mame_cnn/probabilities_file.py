@@ -1,5 +1,7 @@
 """Probabilities as a CSV file: a row an image, with its name, its true class, and `prob CLASS`."""
 
+import csv
+import io
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -8,6 +10,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from commands.errors import UserError
+from commands.strangers import read_text
 from mame_cnn.scores import Floats, Integers, check_probs
 
 
@@ -28,11 +31,20 @@ def read_probabilities(
 
     Raises `UserError` if it is damaged or about other images.
     """
+    # Four bytes a letter, three of quotes and commas, and as many digits as a float64 can have.
+    n_letters = sum(map(len, names)) + (len(names) + 1) * sum(map(len, classes))
+    most_bytes = 2**16 + 4 * n_letters + 32 * (len(names) + 1) * (len(classes) + 2)
     try:
-        table = pd.read_csv(path, dtype={"image": str, "label": str}, keep_default_na=False)
+        text = read_text(path, most_bytes)
+        header = next(csv.reader(text.splitlines()[:1]), [])
+        if len(header) != len(classes) + 2:  # pandas takes its time for columns by the thousand
+            raise ValueError(f"{len(header)} columns, {len(classes) + 2} are expected")
+        table = pd.read_csv(
+            io.StringIO(text), dtype={"image": str, "label": str}, keep_default_na=False
+        )
         probs = table[[_column(name) for name in classes]].to_numpy(dtype=np.float64)
         own = list(zip(table["image"], table["label"], strict=True))
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, csv.Error) as error:
         raise UserError(f"{path}: no table of probabilities: {error}") from None
     if own != [(name, classes[label]) for name, label in zip(names, labels, strict=True)]:
         raise UserError(

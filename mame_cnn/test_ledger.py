@@ -19,9 +19,12 @@ from filelock import FileLock
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from commands.errors import UserError, naming
+from commands.strangers import read_text
 from mame_cnn.faults import describe_faults
 
 DEFAULT_LEDGER = Path("studies/test_ledger.jsonl")
+MOST_BYTES = 64 * 2**20
+"""Of a ledger, which has half a KiB an opening."""
 N_SHOWN = 3
 """Weights of an ensemble that a line names; the ledger has all."""
 Digest = Annotated[str, Field(pattern="^[0-9a-f]{12}$")]
@@ -117,7 +120,7 @@ def read_openings(path: Path, digest: str | None = None) -> tuple[Opening, ...]:
     Raises `UserError` naming every line that is no entry: a damaged ledger proves nothing.
     """
     try:
-        text = path.read_text(encoding="utf-8")
+        text = read_text(path, MOST_BYTES)
     except FileNotFoundError:
         return ()
     except UnicodeDecodeError as error:

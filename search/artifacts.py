@@ -13,6 +13,8 @@ from optuna.trial import FrozenTrial, Trial
 
 from search.trials import ARTIFACTS
 
+_MOST_BYTES = 256 * 2**20
+"""The predictions of a million images for 29 classes have 64 MiB."""
 DEFAULT_ARTIFACTS = Path("studies/artifacts")
 
 
@@ -46,13 +48,14 @@ class Artifacts:
         owner.set_user_attr(ARTIFACTS, ids)
 
     def read(self, owner: Study | FrozenTrial, name: str) -> bytes | None:
-        """Return a file of a study or trial; None if it has none of this name, or it is gone."""
+        """Return a file of a study or trial; None if there is none, or it is too large."""
         artifact = artifact_id(owner, name)
         if artifact is None:
             return None
         try:
             with FileSystemArtifactStore(self.folder).open_reader(artifact) as file:
-                return file.read()
+                is_sound = os.fstat(file.fileno()).st_size <= _MOST_BYTES
+                return file.read() if is_sound else None
         except (ArtifactNotFound, ValueError):  # the latter for an id that leads out of the folder
             return None
 

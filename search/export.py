@@ -23,9 +23,11 @@ from optuna.trial import FrozenTrial
 
 from commands.arguments import whole
 from commands.errors import UserError, exit_status, naming
+from commands.strangers import check_tree
 from search import pins
 from search.artifacts import DEFAULT_ARTIFACTS, Artifacts
 from search.diverse import RULE, diverse_trials
+from search.sound import study_folder
 from search.storage import DEFAULT_STORAGE, Place, open_storage
 from search.study import load_study
 from search.trials import BEST_EPOCH, CONFIG, ENVIRONMENT, SEED, best_value, point, ranked, tally
@@ -65,7 +67,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def default_path(place: Place, study_name: str) -> Path:
     """Return the path that the best trial's configuration gets."""
-    return place.folder / study_name / "best.toml"
+    return study_folder(place, study_name) / "best.toml"
 
 
 def train_command(path: Path) -> str:
@@ -75,9 +77,9 @@ def train_command(path: Path) -> str:
 
 def export_one(place: Place, study: Study, number: int | None, out: Path | None = None) -> Path:
     """Write the configuration of one trial, the best if no number is given."""
-    folder = place.folder / study.study_name
     trial = _best(study) if number is None else _numbered(study, number)
-    path = out or folder / ("best.toml" if number is None else f"trial-{number}.toml")
+    file = "best.toml" if number is None else f"trial-{number}.toml"
+    path = out or study_folder(place, study.study_name) / file
     if path.is_dir():
         raise UserError(f"--out {path}: is a folder; give a file, such as {path / 'best.toml'}")
     _write(path, study, trial)
@@ -97,7 +99,7 @@ def export_top(
     place: Place, study: Study, trials: Sequence[FrozenTrial], out: Path | None = None
 ) -> list[Path]:
     """Write the configurations of these trials, in this order, as 01.toml, 02.toml, ..."""
-    folder = out or place.folder / study.study_name / "top"
+    folder = out or study_folder(place, study.study_name) / "top"
     if folder.exists() and not folder.is_dir():
         raise UserError(f"--out {folder}: is a file; --top writes a folder")
     for trial in trials:
@@ -106,9 +108,15 @@ def export_top(
     for path, trial in zip(paths, trials, strict=True):
         _write(path, study, trial)
     for stale in set(folder.glob("*.toml")) - set(paths):
-        if stale.stem.isdigit() and stale.read_text(encoding="utf-8").startswith(_SIGNATURE):
+        if stale.stem.isdigit() and _is_ours(stale):
             stale.unlink()
     return paths
+
+
+def _is_ours(path: Path) -> bool:
+    """Tell whether we have written a file, by as much of it as tells."""
+    with path.open("rb") as file:
+        return file.read(len(_SIGNATURE)) == _SIGNATURE.encode()
 
 
 def _best(study: Study) -> FrozenTrial:
@@ -147,11 +155,25 @@ def _write(path: Path, study: Study, trial: FrozenTrial) -> None:
     epoch = trial.user_attrs.get(BEST_EPOCH)
     reached = "no value" if value is None else f"{_metric(study)} {value:.4f} at epoch {epoch}"
     header = (
-        f"{_SIGNATURE}{study.study_name}, trial {trial.number}, {reached}.\n"
-        f"# Train it with: {train_command(path)}\n\n"
+        f"{_SIGNATURE}{_comment(f'{study.study_name}, trial {trial.number}, {reached}.')}\n"
+        f"# Train it with: {_comment(train_command(path))}\n\n"
     )
     document = {**config, "provenance": _provenance(study, trial)}
-    _write_atomically(path, header + tomli_w.dumps(document))
+    try:
+        check_tree(document)
+        text = tomli_w.dumps(document)
+        text.encode()
+    except (TypeError, ValueError) as error:
+        raise UserError(
+            f"study {study.study_name}: the configuration of trial {trial.number} is damaged: "
+            f"{error}"
+        ) from None
+    _write_atomically(path, header + text)
+
+
+def _comment(text: str) -> str:
+    """Return text that stays in its comment: a name from a stranger's storage may end lines."""
+    return "".join(letter if letter.isprintable() else "?" for letter in text)
 
 
 def _provenance(study: Study, trial: FrozenTrial) -> dict[str, Any]:

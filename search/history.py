@@ -19,6 +19,9 @@ from search.trials import FAILURE
 
 FILE = "history.csv"
 """A row an epoch; `epoch` and `value`, then the metrics that the trainer tells."""
+_MOST_BYTES = 32 * 2**20
+"""100,000 epochs of ten metrics have 10 MiB."""
+_MOST_EPOCHS = 2**31 - 1
 _FIRST = ("epoch", "value")
 ENERGY = "energy_j"
 """A metric that an epoch may lack: whether the device tells has nothing to do with training."""
@@ -105,12 +108,14 @@ def _columns(
     content: bytes,
 ) -> tuple[tuple[int, ...], tuple[float, ...], dict[str, tuple[float, ...]]]:
     """Return epochs, values and metrics; raises where the content is no such table."""
+    if len(content) > _MOST_BYTES:
+        raise ValueError("too large")
     rows = list(csv.DictReader(io.StringIO(content.decode()), strict=True))
     if not rows or not {*_FIRST} <= rows[0].keys():
         raise ValueError("no epochs")
     columns = {name: tuple(float(row[name]) for row in rows) for name in rows[0]}
     epochs = tuple(int(row["epoch"]) for row in rows)
-    if list(epochs) != sorted(set(epochs)):
-        raise ValueError("epochs do not rise")
+    if list(epochs) != sorted(set(epochs)) or not 1 <= epochs[0] <= epochs[-1] <= _MOST_EPOCHS:
+        raise ValueError("epochs do not rise from 1")
     metrics = {name: column for name, column in columns.items() if name not in _FIRST}
     return epochs, columns["value"], metrics

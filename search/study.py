@@ -14,6 +14,7 @@ from commands.errors import UserError
 from search import pins
 from search.checkpoints import IDENTITY
 from search.notebook.beginning import begin
+from search.sound import check_sound
 from search.space import Space
 from search.storage import Place
 from search.trainer import Trainer
@@ -51,6 +52,7 @@ def open_study(place: Place, name: str, space: Space, trainer: Trainer) -> OpenS
         is_new = not study.get_trials(deepcopy=False) and not pins.is_pinned(study)
         if is_new:
             _begin(place, study, space, trainer)
+    check_sound(study)
     pins.check(study, pinned)
     return OpenStudy(study, space, place, is_new)
 
@@ -63,7 +65,9 @@ def load_study(place: Place, name: str) -> Study:
         meant = f"; did you mean {close[0]}?" if close else ""
         there = f"there are {', '.join(names)}" if names else "it holds no study yet"
         raise UserError(f"study {name}: not in {place.given}{meant} ({there})")
-    return optuna.load_study(storage=place.storage, study_name=name, pruner=NopPruner())
+    study = optuna.load_study(storage=place.storage, study_name=name, pruner=NopPruner())
+    check_sound(study)
+    return study
 
 
 def _begin(place: Place, study: Study, space: Space, trainer: Trainer) -> None:

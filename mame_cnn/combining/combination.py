@@ -19,6 +19,7 @@ from pydantic.dataclasses import dataclass
 from scipy.special import softmax
 
 from commands.errors import UserError
+from commands.strangers import shown
 from mame_cnn.combining.members import LEAST, Probs, checked_probs, floored_log, normalised
 
 _STRICT = ConfigDict(extra="forbid")
@@ -160,7 +161,7 @@ def from_table(table: Mapping[str, Any]) -> Combination:
             # The first part of a place is the kind, which the reader has not written there.
             path = ".".join(str(part) for part in fault["loc"][1:])
             reason = fault["msg"].removeprefix("Value error, ")
-            value = "" if fault["type"] in _TOLD else f", got {fault['input']!r}"
+            value = "" if fault["type"] in _TOLD else f", got {shown(fault['input'])}"
             lines.append(f"  combination{path and f'.{path}'}: {reason}{value}")
         raise UserError("not a combination of members:\n" + "\n".join(lines)) from None
 

@@ -11,6 +11,7 @@ import stat
 import tempfile
 import zlib
 from collections.abc import Sequence
+from lzma import LZMAError
 from pathlib import Path, PurePosixPath
 from zipfile import BadZipFile, ZipFile, ZipInfo
 
@@ -22,6 +23,8 @@ from mame_cnn.data.progress import bar
 
 LIMIT_BYTES = 8 * 2**30  # MAMe at 256 x 256 unpacks to 1 to 2 GiB
 LIMIT_FILES = 200_000  # it has 37,407
+# NotImplementedError is a compression that Python lacks, ValueError a name that is not UTF-8.
+DAMAGED = (BadZipFile, zlib.error, LZMAError, EOFError, NotImplementedError, ValueError)
 PARTIAL = ".unpack-"
 JUNK = "__MACOSX/"
 
@@ -51,9 +54,11 @@ def unpack(
                 return _move_in(partial, folder, path.stem)
             finally:
                 shutil.rmtree(partial, ignore_errors=True)
-    except (BadZipFile, zlib.error, EOFError, NotImplementedError) as error:
+    except DAMAGED as error:
         raise UserError(f"{path}: damaged archive, nothing was unpacked: {error}") from error
     except OSError as error:
+        if error.errno is None:  # bzip2's, for a damaged stream
+            raise UserError(f"{path}: damaged archive, nothing was unpacked: {error}") from error
         fault = (error.strerror or str(error)).lower()
         raise UserError(f"{folder}: cannot unpack {path.name}: {fault}") from error
 

@@ -53,7 +53,7 @@ class Place:
         try:
             meta = json.loads((self.folder / META).read_text(encoding="utf-8"))
             files = {name: _fingerprint(self.folder / name) for name in meta["files"]}
-        except (OSError, ValueError, TypeError, KeyError):
+        except (OSError, ValueError, TypeError, KeyError, RecursionError):
             return None
         return meta if isinstance(meta, dict) and files == meta["files"] else None
 

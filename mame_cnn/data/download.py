@@ -27,6 +27,8 @@ from mame_cnn.data.progress import byte_bar
 PAUSES_S = (1.0, 2.0, 4.0, 8.0)  # before each further attempt; starts anew when bytes arrive
 TIMEOUT_S = 60.0  # without a single byte
 CHUNK_BYTES = 2**18
+N_DIGITS = 18  # of a number of bytes, which a server may make up
+LIMIT_BYTES = 16 * 2**30  # the archive of MAMe's images has 1 to 2 GiB
 RETRIED = frozenset((408, 425, 429, 500, 502, 503, 504))  # the server may recover from these
 
 
@@ -116,6 +118,8 @@ def _receive(
     try:
         with _disk_faults_named(part), part.open("ab") as file:
             while chunk := _read(response):
+                if file.tell() + len(chunk) > LIMIT_BYTES:
+                    raise UserError(f"{url}: sends more than {LIMIT_BYTES / 2**30:,.0f} GiB")
                 file.write(chunk)
                 display.advance(task, len(chunk))
     finally:
@@ -155,7 +159,8 @@ def _content_range(value: str) -> tuple[int | None, int | None]:
 
 
 def _number(text: str | None) -> int | None:
-    return int(text) if text and text.isascii() and text.isdigit() else None
+    is_number = text and text.isascii() and text.isdigit() and len(text) <= N_DIGITS
+    return int(text) if text and is_number else None
 
 
 def _version_file(part: Path) -> Path:
@@ -165,7 +170,7 @@ def _version_file(part: Path) -> Path:
 def _read_version(part: Path, url: str) -> _Version | None:
     try:
         version = _Version(**json.loads(_version_file(part).read_text(encoding="utf-8")))
-    except (OSError, ValueError, TypeError):
+    except (OSError, ValueError, TypeError, RecursionError):
         return None
     return version if version.url == url else None
 

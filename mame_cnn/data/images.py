@@ -7,12 +7,17 @@
 - The image is resized to a square with an antialiased bicubic filter, without keeping its
   aspect ratio, so that nothing is cut off and nothing padded; MAMe's 256 x 256 version
   is square throughout, too. A JPEG is decoded at the smallest scale that is still twice as large.
-- Truncated files, other files, floating-point images and images over Pillow's limit of
+- Truncated files, files of other formats, floating-point images and images of more than
   179 million pixels are unreadable; what is no regular file, such as a FIFO, is never opened.
+- The number of pixels is judged by the header, before anything is decoded, and large images are
+  decoded one at a time: a file of a few kilobytes can claim gigabytes.
 """
 
+from contextlib import nullcontext
+from functools import cache
 from pathlib import Path
 from stat import S_ISREG
+from threading import Lock
 
 import numpy as np
 import numpy.typing as npt
@@ -21,6 +26,12 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from mame_cnn.data.dataset import Pixels
 
 RULES_VERSION = 1  # counts up when a rule above changes, so that nothing old is reused
+MOST_PIXELS = 2**29 // 3  # as Pillow's own limit, which any library may lift: 0.7 GB decoded
+FORMATS = (  # not all that Pillow knows: it would run Ghostscript on an EPS
+    *("AVIF", "BMP", "GIF", "JPEG", "JPEG2000", "PNG", "PPM", "TGA", "TIFF", "WEBP"),
+)
+_LARGE_PIXELS = 2**24  # 64 MiB decoded, and as much again for each conversion
+_LARGE = Lock()
 
 
 class UnreadableImageError(Exception):
@@ -44,14 +55,25 @@ def _decode(path: Path, least_px: int) -> tuple[Image.Image, tuple[int, int]]:
     try:
         if not S_ISREG(path.stat().st_mode):
             raise ValueError("not a regular file")
-        with Image.open(path) as image:
+        with Image.open(path, formats=_formats()) as image:
             size = image.size
+            if (n_pixels := size[0] * size[1]) > MOST_PIXELS:
+                raise ValueError(f"{n_pixels:,} pixels, at most {MOST_PIXELS:,} are decoded")
             image.draft(None, (least_px, least_px))
-            return _to_rgb(ImageOps.exif_transpose(image)), size
+            # What is decoded, which a draft makes smaller.
+            with _LARGE if image.width * image.height > _LARGE_PIXELS else nullcontext():
+                return _to_rgb(ImageOps.exif_transpose(image)), size
     except MemoryError:
         raise
     except Exception as error:  # Pillow's decoders raise nearly any type on a damaged file
         raise UnreadableImageError(_reason(error)) from error
+
+
+@cache
+def _formats() -> tuple[str, ...]:
+    """Return the formats that are read, as far as this Pillow knows them."""
+    Image.init()
+    return tuple(name for name in FORMATS if name in Image.OPEN)
 
 
 def _to_rgb(image: Image.Image) -> Image.Image:

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from commands.errors import UserError
+from commands.strangers import has_control_characters, shown
 from mame_cnn.data import class_folders, mame_layout
 from mame_cnn.data.listing import Listing, checked
 
@@ -12,6 +13,8 @@ def read_listing(source: str | Path) -> Listing:
     """Return the images of a folder in either layout; metadata wins where both are there."""
     if not str(source):
         raise UserError("the folder's name is empty; give a folder, or the word: digits")
+    if has_control_characters(str(source)):
+        raise UserError(f"{shown(str(source))}: a name with control characters; give a folder")
     folder = Path(source).expanduser().resolve()
     if not folder.exists():
         raise UserError(f"{source}: no such folder (it may also be the word: digits)")

@@ -7,11 +7,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from commands.errors import UserError
+from commands.strangers import has_control_characters, shown
 from mame_cnn.data.stratified import choose
 
 SPLITS = ("train", "val", "test")
 VAL_SHARE = 0.15  # of train, where a folder brings no val of its own
 N_SHOWN = 20  # faults of one kind named in a message; the others are counted
+N_LETTERS = 2000  # of one of them; a stranger's file may hold names of any length
 
 
 @dataclass(frozen=True)
@@ -74,8 +76,12 @@ def escaped(name: str) -> str:
 def some(faults: Iterable[str]) -> list[str]:
     """Return the first faults, and a count of the others, as indented lines."""
     lines = list(faults)
-    shown = [f"  {line}" for line in lines[:N_SHOWN]]
-    return [*shown, f"  ... and {len(lines) - N_SHOWN:,} more"] if lines[N_SHOWN:] else shown
+    first = [f"  {_cut(line)}" for line in lines[:N_SHOWN]]
+    return [*first, f"  ... and {len(lines) - N_SHOWN:,} more"] if lines[N_SHOWN:] else first
+
+
+def _cut(line: str) -> str:
+    return line if len(line) <= N_LETTERS else f"{line[:N_LETTERS]} ..."
 
 
 def checked(listing: Listing) -> Listing:
@@ -99,18 +105,23 @@ def checked(listing: Listing) -> Listing:
 
 
 def _check_names(listing: Listing) -> None:
-    """Refuse names that no CSV or TOML file can hold, before anything is computed."""
+    """Refuse names that no CSV, TOML file or terminal can hold, before anything is computed."""
     images = [
         f"{split}/{item.name}"
         for split in SPLITS
         for item in listing.splits[split]
         if _is_utf8(listing.classes[item.label])  # else the class is named already
     ]
-    names = [str(listing.folder), *listing.classes, *images]
+    museums = {item.museum for split in SPLITS for item in listing.splits[split]}
+    names = [str(listing.folder), *listing.classes, *images, *sorted(museums)]
     odd = [escaped(name) for name in names if not _is_utf8(name)]
     if odd:
         head = f"{escaped(str(listing.folder))}: {counted(len(odd), 'name')} not in UTF-8, to be"
         raise UserError("\n".join([f"{head} changed:", *some(odd)]))
+    if controls := [name for name in names if has_control_characters(name)]:
+        n_names = counted(len(controls), "name")
+        head = f"{shown(str(listing.folder))}: {n_names} with control characters, to be changed:"
+        raise UserError("\n".join([head, *some(map(shown, controls))]))
 
 
 def _is_utf8(name: str) -> bool:

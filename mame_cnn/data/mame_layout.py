@@ -6,18 +6,22 @@ they are joined, since the published table holds `Woven fabric ` with a trailing
 """
 
 import csv
+import io
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from commands.errors import UserError
+from commands.strangers import read_text
 from mame_cnn.data.listing import SPLITS, Item, Listing, counted, some
 
 LAYOUT = "MAMe metadata"
 TABLES = ("MAMe_metadata/MAMe_dataset.csv", "MAMe_dataset.csv")
 LABELS = "MAMe_labels.csv"
 IMAGE_FOLDERS = ("data_256", "MAMe_data_256/data_256", "MAMe_data_256")
+MOST_BYTES = 256 * 2**20  # of a table; MAMe's has 5 MiB
+N_DIGITS = 9  # of a class's number
 NAME, MEDIUM, SUBSET, MUSEUM = "Image file", "Medium", "Subset", "Museum"
 
 
@@ -72,7 +76,7 @@ def read_labels(path: Path) -> tuple[str, ...]:
     for line, row in _lines(path):
         number = row[0].strip()
         name = row[1].strip() if len(row) == 2 else ""
-        if not (number.isascii() and number.isdigit() and name):
+        if not (number.isascii() and number.isdigit() and len(number) <= N_DIGITS and name):
             faults.append(f"line {line}: expected number,name, got {','.join(row)!r}")
         elif int(number) in names or name in names.values():
             faults.append(f"line {line}: {number},{name} repeats a number or a name")
@@ -120,9 +124,9 @@ def _row(line: int, cells: dict[str, str]) -> Row:
 def _lines(path: Path) -> list[tuple[int, list[str]]]:
     """Return the non-empty rows of a CSV file with their line numbers."""
     try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            reader = csv.reader(file)
-            return [(reader.line_num, row) for row in reader if any(row)]
+        text = read_text(path, MOST_BYTES).removeprefix("\ufeff")
+        reader = csv.reader(io.StringIO(text, newline=""))
+        return [(reader.line_num, row) for row in reader if any(row)]
     except FileNotFoundError:
         raise UserError(f"{path}: not found; it belongs to MAMe's metadata") from None
     except (UnicodeDecodeError, csv.Error) as error:

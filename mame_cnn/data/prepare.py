@@ -5,6 +5,7 @@ where many are missing, as in a half unpacked collection, the others are not tri
 """
 
 import os
+import re
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import NoReturn
@@ -49,7 +50,11 @@ def prepare(
         return _decode_all(listing, splits, image_size, folder, progress)
 
     meta = store.get(spot, n_bytes, make)
-    return {s: _open(listing, s, spot.folder) for s in splits}, meta, spot.folder
+    try:
+        _check_record(meta)
+        return {s: _open(listing, s, image_size, spot.folder) for s in splits}, meta, spot.folder
+    except ValueError as error:
+        raise UserError(f"{spot.folder}: not what is kept here ({error}); remove it") from error
 
 
 def missing(items: Sequence[Item]) -> list[Item]:
@@ -174,9 +179,25 @@ def _write_split(
     return digests, histograms, faults
 
 
-def _open(listing: Listing, split: str, folder: Path) -> Split:
+def _check_record(meta: store.Meta) -> None:
+    """Raise `ValueError` for a record without what was put into it: others may share a cache."""
+    digest = meta.get("digest")
+    if not (isinstance(digest, str) and re.fullmatch("[0-9a-f]{12}", digest)):
+        raise ValueError("its digest is none")
+    for name in ("mean", "std"):
+        values = meta.get(name)
+        if not (isinstance(values, list | tuple) and len(values) == CHANNELS):
+            raise ValueError(f"its {name} is not {CHANNELS} numbers")
+        if not all(isinstance(value, float) and 0 <= value <= 1 for value in values):
+            raise ValueError(f"its {name} is not {CHANNELS} shares")
+
+
+def _open(listing: Listing, split: str, image_size: int, folder: Path) -> Split:
     items = listing.splits[split]
     images = np.load(folder / f"{split}.npy", mmap_mode="r")
+    shape = (len(items), image_size, image_size, CHANNELS)
+    if images.dtype != np.uint8 or images.shape != shape:
+        raise ValueError(f"{split}.npy is {images.dtype} {images.shape}, not uint8 {shape}")
     labels = np.array([item.label for item in items], dtype=np.int64)
     labels.setflags(write=False)
     names, museums = (tuple(item.name for item in items), tuple(item.museum for item in items))

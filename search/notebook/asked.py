@@ -61,7 +61,9 @@ def read_asked(study: Study) -> Asked:
         **({"title": study.study_name} | texts),
         builds_on=tuple(map(str, names)) if isinstance(names, list | tuple) else (),
         sources=sources if isinstance(sources, Mapping) else {},
-        baselines=tuple(baselines) if isinstance(baselines, list | tuple) else (),
+        baselines=tuple(one for one in baselines if isinstance(one, Mapping))
+        if isinstance(baselines, list | tuple)
+        else (),
     )
 
 

@@ -11,6 +11,7 @@ from optuna_dashboard import get_note, save_note
 
 from commands.errors import naming
 from search.notebook.own_words import kept, line_digests, sealed, taken_apart
+from search.sound import study_folder
 from search.storage import Place
 
 FILE = "notebook.md"
@@ -20,7 +21,7 @@ _LINES = "notebook_lines"
 
 def entry_path(place: Place, name: str) -> Path:
     """Return where a study's entry is written."""
-    return place.folder / name / FILE
+    return study_folder(place, name) / FILE
 
 
 def write_copies(place: Place, study: Study, *, in_note: str, in_file: str) -> None:

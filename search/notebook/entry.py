@@ -8,7 +8,7 @@ from search import pins, wording
 from search.comparison_text import pair_sentence, sentences
 from search.cost import duration, energy
 from search.notebook.asked import Asked
-from search.notebook.markdown import bullets, pairs, percent, plain, table
+from search.notebook.markdown import bullets, pairs, percent, plain, prose, table
 from search.notebook.observations import observations
 from search.notebook.outcome import Earlier
 from search.trials import BEST_EPOCH, ranked
@@ -45,7 +45,7 @@ def entry(
     """
     parts = {
         "Previous observed state": _previous(subject),
-        "Current hypothesis": [subject.asked.hypothesis or "None was stated."],
+        "Current hypothesis": [prose(subject.asked.hypothesis) or "None was stated."],
         "Experimental set-up": list(_setup(subject)),
         "Experimental outcomes": list(_outcomes(evidence, pictures or {})),
         "Observations": list(observations(evidence)),
@@ -58,23 +58,23 @@ def entry(
 
 def _previous(subject: Subject) -> list[str]:
     earlier = [f"{_experiment(one)}: {plain(one.outcome)}." for one in subject.earlier]
-    said = subject.asked.previous or "None was stated."
+    said = prose(subject.asked.previous) or "None was stated."
     return [said, *([f"This builds on:\n\n{bullets(earlier)}"] if earlier else [])]
 
 
 def _experiment(earlier: Earlier) -> str:
-    number = "Study" if earlier.number is None else f"Experiment {earlier.number},"
+    number = "Study" if earlier.number is None else f"Experiment {plain(earlier.number)},"
     return f"{number} {plain(earlier.name)}"
 
 
 def _setup(subject: Subject) -> Iterator[str]:
     asked, pinned = subject.asked, subject.pinned
     if asked.setup:
-        yield asked.setup
-    space = pinned.get(pins.SPACE)
-    if space is None:
+        yield prose(asked.setup)
+    if not {pins.SPACE, pins.SPACE_DIGEST, pins.DATA, pins.OBJECTIVE} <= pinned.keys():
         yield "The study was not begun by search.run: its space, data and budget are not known."
         return
+    space = pinned[pins.SPACE]
     yield table(
         ("parameter", "values", "exists", "source"),
         [
@@ -93,12 +93,12 @@ def _setup(subject: Subject) -> Iterator[str]:
         [
             f"fixed: {pairs(space['fixed']) or 'nothing'}",
             *(f"tried first: {pairs(baseline)}" for baseline in asked.baselines),
-            f"budget: at most {objective.get('epochs')} epochs a trial",
+            f"budget: at most {plain(objective.get('epochs'))} epochs a trial",
             f"data: {plain(data.get('name'))} ({plain(data.get('digest'))})",
-            f"seeds: data and their order seed {objective.get('seed')}; each trial has its own, "
-            "kept with it",
+            f"seeds: data and their order seed {plain(objective.get('seed'))}; each trial has its "
+            "own, kept with it",
             f"objective: {pairs(others)}",
-            f"space: {pinned[pins.SPACE_DIGEST]}",
+            f"space: {plain(pinned[pins.SPACE_DIGEST])}",
         ]
     )
 
@@ -127,7 +127,7 @@ def _outcomes(evidence: "Evidence | None", pictures: Mapping[str, str]) -> Itera
         return
     yield (
         f"{tally} Best: trial {best.number} with {plain(evidence.metric)} {best.value:.4f} "
-        f"at epoch {best.user_attrs.get(BEST_EPOCH)}: {pairs(best.params)}."
+        f"at epoch {plain(best.user_attrs.get(BEST_EPOCH))}: {pairs(best.params)}."
     )
     if evidence.comparison is not None:
         compared = [*sentences(evidence.comparison), *map(pair_sentence, evidence.pairs)]

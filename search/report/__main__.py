@@ -22,6 +22,7 @@ from search.report.contents import sections
 from search.report.data import SHEETS, class_counts, class_names
 from search.report.page import Figures, page
 from search.report.subject import Subject
+from search.sound import study_folder
 from search.storage import DEFAULT_STORAGE, Place, open_storage
 from search.study import load_study
 
@@ -37,7 +38,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(argv)
     place = open_storage(options.storage, create=False)
     study = load_study(place, options.study)
-    path = options.out or place.folder / study.study_name / "report.html"
+    path = options.out or study_folder(place, study.study_name) / "report.html"
     if path.is_dir():
         raise UserError(f"--out {path}: is a folder; give a file, such as {path / 'report.html'}")
     html = report(place, study, Artifacts(options.artifacts))
