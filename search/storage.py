@@ -11,22 +11,33 @@ import optuna
 from filelock import FileLock
 from optuna.exceptions import StorageInternalError
 from optuna.storages import BaseStorage, JournalStorage, RDBStorage
-from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import SQLAlchemyError
 
 from commands.errors import UserError
-from search.journal import Journal, is_journal
+from search.database import (
+    claims_lock,
+    open_database,
+    read_address,
+    sqlite_file,
+    without_password,
+)
+from search.database_lock import DatabaseLock
+from search.journal import Journal, damaged, is_journal
 
 DEFAULT_STORAGE = "studies/journal.log"
 _DEFAULT_FOLDER = Path("studies")
+
+Lock = FileLock | DatabaseLock
+"""Re-entrant, and free again when the process that held it has died."""
 
 
 @dataclass(frozen=True)
 class Place:
     """An open storage, the folder beside it, and the lock under which trials are claimed.
 
-    Processes on one journal share the lock wherever they run. Those on a database share it only
-    on one host, in one folder: across hosts a total may be overshot by one trial a process.
+    Processes on one journal share the lock wherever they run, and so do those on one database of
+    PostgreSQL or MySQL, where the server keeps it. Those on any other database share it on one
+    host, in one folder.
     """
 
     storage: BaseStorage
@@ -34,13 +45,18 @@ class Place:
     """The path or address, without its password."""
     folder: Path
     """Where the studies' files go: the journal's folder, or `studies` for a database."""
-    lock: FileLock
+    lock: Lock
 
     @property
     def option(self) -> str:
         """What a command needs in addition to find this storage; nothing for the default."""
         is_default = self.given == DEFAULT_STORAGE
         return "" if is_default else f" --storage {shlex.quote(self.given)}"
+
+    def close(self) -> None:
+        """Let go of the connections to a database; a process that ends need not."""
+        if isinstance(self.storage, RDBStorage):
+            self.storage.engine.dispose()
 
 
 def open_storage(given: str = DEFAULT_STORAGE, *, create: bool = True) -> Place:
@@ -65,20 +81,22 @@ def _open_journal(given: str, create: bool) -> Place:
     elif not create:
         raise UserError(f"--storage {given}: no such file; search.run creates it")
     _make_folder(path.parent, given)
+    journal = Journal(path)
     try:
-        storage = JournalStorage(Journal(path))
-    except (ValueError, KeyError, TypeError, AssertionError, AttributeError) as error:
-        raise UserError(f"--storage {given}: the journal is damaged: {error!r}") from error
+        storage = JournalStorage(journal)
+    except (UserError, OSError):
+        raise
+    except Exception as error:  # Optuna's replay asserts, looks up and converts as it goes
+        fault = f"is rejected by Optuna's replay ({type(error).__name__}: {error})"
+        raise damaged(path, journal.n_read, fault) from error
+    journal.tell_unfinished()
     return Place(storage, given, path.parent, FileLock(f"{path}.claims.lock"))
 
 
 def _open_database(given: str, create: bool) -> Place:
-    try:
-        url = make_url(given)
-    except SQLAlchemyError as error:
-        raise UserError(f"--storage {given}: is no database address") from error
-    shown = url.render_as_string(hide_password=True)
-    path = _sqlite_file(url)
+    url = read_address(given)
+    shown = without_password(url)
+    path = sqlite_file(url)
     if url.get_backend_name() == "sqlite" and path is None:
         raise UserError(f"--storage {shown}: is in memory and would keep nothing; name a file")
     if path and path.is_dir():
@@ -86,19 +104,15 @@ def _open_database(given: str, create: bool) -> Place:
     if path and not path.exists() and not create:
         raise UserError(f"--storage {shown}: no such file: {path}; search.run creates it")
     _make_folder(path.parent if path else _DEFAULT_FOLDER, shown)
-    lock = FileLock(f"{path or _DEFAULT_FOLDER / 'database'}.claims.lock")
     try:
-        # Processes that create the tables of a fresh file at once would fail one another.
+        lock = claims_lock(url, _DEFAULT_FOLDER)
         with lock:
-            return Place(RDBStorage(given), shown, _DEFAULT_FOLDER, lock)
+            storage = open_database(url, create=create)
+        return Place(storage, shown, _DEFAULT_FOLDER, lock)
     except (SQLAlchemyError, StorageInternalError, ImportError, RuntimeError) as error:
-        reason = str(error).splitlines()[0]
+        # What the driver says, without what is put around it.
+        reason = next(iter(str(error.__cause__ or error).splitlines()), type(error).__name__)
         raise UserError(f"--storage {shown}: cannot be opened: {reason}") from error
-
-
-def _sqlite_file(url: URL) -> Path | None:
-    is_file = url.get_backend_name() == "sqlite" and url.database not in (None, "", ":memory:")
-    return Path(str(url.database)) if is_file else None
 
 
 def _make_folder(folder: Path, given: str) -> None:

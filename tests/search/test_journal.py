@@ -7,6 +7,8 @@ import pytest
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 
+from commands.errors import UserError
+from search import journal as journal_module
 from search.journal import Journal, is_journal
 
 
@@ -88,6 +90,9 @@ def test_the_lock_is_given_back_after_a_failed_write(
         (b'{"op_c', True),
         (b'{"op_code":0}\n', True),
         (b"hello", False),
+        (b"\0\0\0", True),
+        (b'###\n{"op_code":0}\n', True),
+        (b'# such as {"op_code":0}\n', False),
         (b"{}", False),
     ],
 )
@@ -97,6 +102,61 @@ def test_a_journal_is_known_by_its_first_bytes(
     path = tmp_path / "file"
     path.write_bytes(content)
     assert is_journal(path) == expected
+
+
+def test_a_last_line_without_meaning_is_not_passed_over(tmp_path: Path) -> None:
+    path = tmp_path / "journal.log"
+    study = _study(path)
+    with path.open("ab") as file:
+        file.write(b"#####\n")
+    with pytest.raises(UserError, match="line 2 is no JSON"):
+        _ = study.trials
+    with pytest.raises(UserError, match="line 2 is no JSON"):
+        _ = study.trials
+
+
+def test_what_others_write_meanwhile_is_read_from_where_reading_ended(tmp_path: Path) -> None:
+    path = tmp_path / "journal.log"
+    first, second = _study(path), _study(path)
+    for number in range(3):
+        (first, second)[number % 2].set_user_attr(f"a{number}", number)
+    assert first.user_attrs == second.user_attrs == {"a0": 0, "a1": 1, "a2": 2}
+    assert list(Journal(path).read_logs(2)) == list(JournalFileBackend(str(path)).read_logs(2))
+
+
+def test_a_journal_that_was_repaired_meanwhile_is_told_from_the_one_that_was_read(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "journal.log"
+    study = _study(path)
+    study.set_user_attr("a", 1)
+    content = path.read_bytes()
+    for changed in (content[:-1].replace(b"study", b"STUDY"), content[: len(content) // 2]):
+        path.write_bytes(changed)
+        with pytest.raises(UserError, match="has changed"):
+            _ = study.user_attrs
+
+
+def test_a_writer_that_slept_writes_behind_what_others_have_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "journal.log"
+    sleeper, other = _study(path), _study(path)
+    path.write_bytes(path.read_bytes() + b'{"op_code":2,"wor')
+    cut = journal_module._cut
+    n_awake: list[int] = []
+
+    def fall_asleep(*arguments: Any) -> None:
+        if not n_awake:
+            n_awake.append(1)
+            sleeper._storage._backend._writing.release()  # type: ignore[attr-defined]
+            other.set_user_attr("other", 1)
+            sleeper._storage._backend._writing.acquire()  # type: ignore[attr-defined]
+        cut(*arguments)
+
+    monkeypatch.setattr(journal_module, "_cut", fall_asleep)
+    sleeper.set_user_attr("sleeper", 2)
+    assert _study(path).user_attrs == {"other": 1, "sleeper": 2}
 
 
 @pytest.mark.skipif(os.name == "nt", reason="the lock is no link there")

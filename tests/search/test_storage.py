@@ -41,15 +41,49 @@ def test_a_file_that_is_no_journal_is_refused_and_left_alone(
 @pytest.mark.parametrize(
     "content",
     [
+        b"###\n",
         b'{"op_code":0,"study_name":"s","di###\n{"op_code":2}\n',
         b'{"op_code":99,"worker_id":"x"}\n',
+        b'{"op_code":4,"worker_id":"x","study_id":0,"datetime_start":"yesterday"}\n',
     ],
 )
-def test_a_damaged_journal_is_one_message(content: bytes, tmp_path: Path) -> None:
+@pytest.mark.parametrize("create", [True, False])
+def test_a_damaged_journal_is_one_message_with_the_line_and_the_command(
+    content: bytes, create: bool, tmp_path: Path
+) -> None:
     path = tmp_path / "journal.log"
-    path.write_bytes(content)
-    with pytest.raises(UserError, match=r"journal.log: the journal is damaged"):
+    optuna.create_study(storage=open_storage(str(path)).storage, study_name="s")
+    whole = path.read_bytes()
+    path.write_bytes(whole + content)
+    with pytest.raises(UserError) as caught:
+        open_storage(str(path), create=create)
+    assert "journal.log: the journal is damaged: line 2 " in str(caught.value)
+    assert f"python -m search.doctor --storage {path} --fix" in str(caught.value)
+    assert path.read_bytes() == whole + content
+
+
+def test_a_journal_that_begins_with_damage_is_still_one(tmp_path: Path) -> None:
+    path = tmp_path / "journal.log"
+    optuna.create_study(storage=open_storage(str(path)).storage, study_name="s")
+    path.write_bytes(b"\0" * 100 + path.read_bytes())
+    with pytest.raises(UserError, match=r"damaged: line 1 holds NUL bytes"):
         open_storage(str(path))
+
+
+def test_an_unfinished_last_line_is_said_once_and_cut_off_by_the_next_record(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "journal.log"
+    optuna.create_study(storage=open_storage(str(path)).storage, study_name="s")
+    whole = path.read_bytes()
+    path.write_bytes(whole + b'{"op_code":2,')
+    place = open_storage(str(path), create=False)
+    assert path.read_bytes() == whole + b'{"op_code":2,'
+    optuna.load_study(storage=place.storage, study_name="s").set_user_attr("a", 1)
+    said = capsys.readouterr().err
+    assert said.count("last line is unfinished") == 1
+    assert '13 bytes, began {"op_code":2,' in said
+    assert path.read_bytes().startswith(whole + b'{"op_code":2,"worker_id"')
 
 
 @pytest.mark.parametrize("given", ["sqlite://", "sqlite:///:memory:"])
