@@ -7,7 +7,6 @@ bicubic filter. The split is fixed and stratified: 300 test, 300 val, 1,197 trai
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
-from sklearn.datasets import load_digits
 
 from mame_cnn.data.dataset import (
     Dataset,
@@ -69,6 +68,8 @@ def load_test(image_size: int) -> Split:
 
 def original() -> tuple[Pixels, Labels]:
     """Return all digits as scikit-learn has them, scaled to 0..255: [N, 8, 8] and [N]."""
+    from sklearn.datasets import load_digits  # a second to import, for the digits alone
+
     digits = load_digits()
     values = np.rint(digits.images * (255 / 16)).astype(np.uint8)
     return values, digits.target.astype(np.int64)

@@ -1,0 +1,1 @@
+"""Holds the clock that processes of a round import by themselves."""
