@@ -19,6 +19,7 @@ from search.drawing import Infeasible
 from search.heartbeat import Silence
 from search.parameters import Value
 from search.samplers import Sampler
+from search.space import Space
 from search.study import OpenStudy
 from search.trials import (
     FAILURE,
@@ -76,7 +77,8 @@ def claim(
         trials = study.get_trials(deepcopy=False)
         if sum(map(is_counted, trials)) >= total:
             return "total"
-        if stopped := next(iter(unfinished(trials)), None):
+        whole = (trial for trial in unfinished(trials) if _is_whole(opened.space, trial))
+        if stopped := next(whole, None):
             trial, checkpoint = go_on(opened, stopped, checkpoints)
             return Claim(trial, stopped.params, place(stopped), stopped, checkpoint)
         if sampler.is_exhausted(study):
@@ -120,6 +122,14 @@ def close_lost(opened: OpenStudy, say: Say, silence: Silence | None = None) -> N
         opened.study.tell(number, state=TrialState.FAIL)
     if lost:
         say(f"closed what a dead process left running, to go on with: trial {_listed(lost)}")
+
+
+def _is_whole(space: Space, trial: FrozenTrial) -> bool:
+    """Tell whether a trial has all its parameters; a storage that was damaged may lack some."""
+    try:
+        return {row.name for row in space.active(trial.params)} == trial.params.keys()
+    except KeyError:
+        return False
 
 
 def _listed(numbers: Iterable[int]) -> str:

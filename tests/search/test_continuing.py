@@ -167,6 +167,21 @@ def test_a_state_that_does_not_fit_lets_the_trial_begin_again(tmp_path: Path) ->
     assert outcome.standing.n_complete == 1
 
 
+@pytest.mark.parametrize("name", ["depth", "lr"])
+def test_a_trial_that_has_lost_a_parameter_is_drawn_again(name: str, tmp_path: Path) -> None:
+    die(tmp_path, 1, number=0, epoch=6)
+    journal = tmp_path / "journal.log"
+    lines = journal.read_text().splitlines(keepends=True)
+    journal.write_text("".join(line for line in lines if f'"param_name":"{name}"' not in line))
+    trainer = FakeTrainer()
+    searched(tmp_path, 1, trainer=trainer, artifacts=tmp_path / "a")
+    assert len(trainer.trained) == 8
+    again = trials_in(tmp_path)[1]
+    assert name in again.params
+    assert CONTINUES not in again.user_attrs
+    assert again.user_attrs[PLACE] == 0
+
+
 def test_a_cohort_goes_on_together(tmp_path: Path) -> None:
     die(tmp_path, 4, number=1, epoch=6, cohort=4)
     trainer = FakeTrainer()
