@@ -16,11 +16,9 @@ from search.artifacts import Artifacts
 from search.checkpoints import Checkpoints
 from search.claims import Refusal, enqueue_baselines, n_counted
 from search.crew import Crew, Crews
-from search.dashboard_figures import save_figures
 from search.display import Display
 from search.heartbeat import Heart, Silence
 from search.interrupts import held
-from search.notebook.concluding import conclude
 from search.outcome import Ended, Outcome, stopped, total_reached
 from search.pruners import Pruner
 from search.records import PlainRecord, plain
@@ -142,6 +140,10 @@ class _Loop:
         opened = self.opened
         if self.books.standing().n_running:
             return
+        # Statistics and figures take seconds to import, in which others train.
+        from search.dashboard_figures import save_figures
+        from search.notebook.concluding import conclude
+
         with held(), opened.place.lock:
             evidence = conclude(opened.place, opened.study, self.books.artifacts)
             save_figures(opened.study, evidence)

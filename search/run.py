@@ -20,7 +20,6 @@ from rich.console import Console
 from commands.errors import UserError, exit_status
 from mame_cnn.data.dataset import Dataset
 from mame_cnn.data.load import find_source, load_dataset
-from mame_cnn.data.sheets import dataset_sheets
 from mame_cnn.device import choose_device
 from mame_cnn.parameters import space_faults
 from mame_cnn.precision import choose_precision
@@ -145,6 +144,8 @@ def _dataset(options: argparse.Namespace) -> Dataset:
 
 def _keep_sheets(study: Study, dataset: Dataset, artifacts: Artifacts) -> None:
     """Keep pictures of the data with a new study; where there is no room for them, none."""
+    from mame_cnn.data.sheets import dataset_sheets  # imports matplotlib, for new studies alone
+
     try:
         artifacts.keep(study, dataset_sheets(dataset))
     except OSError as error:

@@ -13,7 +13,6 @@ from optuna.study import Study
 from commands.errors import UserError
 from search import pins
 from search.checkpoints import IDENTITY
-from search.notebook.beginning import begin
 from search.sound import check_sound
 from search.space import Space
 from search.storage import Place
@@ -71,6 +70,8 @@ def load_study(place: Place, name: str) -> Study:
 
 
 def _begin(place: Place, study: Study, space: Space, trainer: Trainer) -> None:
+    from search.notebook.beginning import begin  # imports statistics, for new studies alone
+
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ExperimentalWarning)
         study.set_metric_names([trainer.metric])

@@ -6,7 +6,6 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from search import dashboard
 from search.export import default_path, train_command
 from search.outcome import Outcome
 from search.progress import percent
@@ -15,6 +14,8 @@ from search.storage import Place
 
 def summarise(outcome: Outcome, study: str, place: Place, artifacts: Path) -> None:
     """Print the best trial, its parameters and what to do next, ready to paste."""
+    from search import dashboard  # imports scikit-learn, which nobody need wait for
+
     console = Console(highlight=False, markup=False, soft_wrap=True)
     standing, best = outcome.standing, outcome.best
     console.print()

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from functools import cache, lru_cache
 from pathlib import Path
 
-import matplotlib
 from PIL import Image, ImageDraw, ImageFont
 
 from mame_cnn.pictures.drawing import shortened
@@ -18,6 +17,8 @@ TEXT_PX, TITLE_PX = 11, 13
 @cache
 def font(size_px: int = TEXT_PX) -> ImageFont.FreeTypeFont:
     """Return the font of matplotlib's figures, which knows more scripts than Pillow's own."""
+    import matplotlib  # half a second, which workers that complete no trial need not wait for
+
     return ImageFont.truetype(
         Path(matplotlib.get_data_path(), "fonts/ttf/DejaVuSans.ttf"), size_px
     )

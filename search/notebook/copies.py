@@ -7,7 +7,6 @@ import os
 from pathlib import Path
 
 from optuna.study import Study
-from optuna_dashboard import get_note, save_note
 
 from commands.errors import naming
 from search.notebook.own_words import kept, line_digests, sealed, taken_apart
@@ -30,6 +29,8 @@ def write_copies(place: Place, study: Study, *, in_note: str, in_file: str) -> N
     Args:
         in_note: the program's part of the note; `in_file` likewise of the file.
     """
+    from optuna_dashboard import get_note, save_note  # imports scikit-learn: seconds
+
     path = entry_path(place, study.study_name)
     file = path.read_text(encoding="utf-8", errors="replace") if path.is_file() else ""
     copies = [taken_apart(text) for text in (get_note(study), file) if text.strip()]
