@@ -101,6 +101,12 @@ class Checkpoints:
                     return checkpoint
         return None
 
+    def places(self, study: Study) -> list[int]:
+        """Return the places of trials that have checkpoints."""
+        folder = self.study_folder(study)
+        names = [path.name for path in folder.iterdir()] if folder.is_dir() else []
+        return [int(name) for name in names if name.isdecimal()]
+
     def remove(self, study: Study, place: int) -> None:
         """Remove the checkpoints of a trial that has ended."""
         shutil.rmtree(self.folder_of(study, place), ignore_errors=True)

@@ -145,6 +145,8 @@ class _Loop:
         from search.notebook.concluding import conclude
 
         with held(), opened.place.lock:
+            if self.books.saving:
+                self.books.saving.sweep(opened.study.get_trials(deepcopy=False))
             evidence = conclude(opened.place, opened.study, self.books.artifacts)
             save_figures(opened.study, evidence)
 

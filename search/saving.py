@@ -4,14 +4,16 @@ A trial that ends before that leaves none: it is sooner trained again than saved
 """
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
 from optuna.study import Study
+from optuna.trial import FrozenTrial, TrialState
 
 from search.checkpoints import Checkpoint, Checkpoints, checkpoint
 from search.running_trial import Running
 from search.trainer import Cohort
+from search.trials import place, unfinished
 
 DEFAULT_BETWEEN_S = 30.0
 
@@ -70,6 +72,16 @@ class Saving:
         """Remove the checkpoints of a trial that has ended."""
         self._safe_s.pop(run.trial.number, None)
         self.checkpoints.remove(self.study, run.place)
+
+    def sweep(self, trials: Sequence[FrozenTrial]) -> None:
+        """Remove checkpoints of trials that have ended, whose process died before it could.
+
+        The caller holds the study's lock, so that nobody begins meanwhile.
+        """
+        running = [trial for trial in trials if trial.state == TrialState.RUNNING]
+        needed = {place(trial) for trial in [*unfinished(trials), *running]}
+        for number in set(self.checkpoints.places(self.study)) - needed:
+            self.checkpoints.remove(self.study, number)
 
     def _checkpoint(self, run: Running, state: bytes) -> Checkpoint:
         return checkpoint(run.trial.number, run.config, run.records, state)

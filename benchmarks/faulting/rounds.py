@@ -158,21 +158,21 @@ def _judged(scene: Scene, expected: Mapping[str, Facts]) -> Iterator[Loss]:
     yield from verdict.of_total(found, N_TRIALS)
     yield from verdict.of_values(found, expected)
     yield from verdict.of_dashboard(scene.files.journal, found)
-    if _grow_old(scene.files.artifacts):
-        scene.tool("search.doctor", *scene.files.storage, "--fix")
     yield from verdict.of_leftovers(scene.files)
+    _grow_old(scene.files.artifacts)
+    # What was kept of a trial just before its record was torn is the doctor's to put aside, too.
+    scene.tool("search.doctor", *scene.files.storage, "--fix")
+    yield from verdict.of_aside(scene.files)
     yield from verdict.of_doctor(*scene.tool("search.doctor", *scene.files.storage))
 
 
-def _grow_old(folder: Path) -> bool:
-    """Let what a killed process was writing aside be an hour old; tell whether there is any.
+def _grow_old(folder: Path) -> None:
+    """Let what a killed process was writing aside be an hour old.
 
     Then `search.doctor --fix` is to remove it; before, its writer might be alive.
     """
-    aside = [path for path in folder.rglob("*") if path.name.startswith(".")]
-    for path in aside:
+    for path in folder.rglob(".*"):
         os.utime(path, (time.time() - _OLD_S,) * 2)
-    return bool(aside)
 
 
 def _keep_to_cores(number: int) -> None:

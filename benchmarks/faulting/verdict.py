@@ -88,13 +88,11 @@ def _asked(dashboard: Any, path: str, query: str = "") -> Any:
 
 
 def of_leftovers(files: Files) -> Iterator[Loss]:
-    """Check that no checkpoint, lock or file that was written aside is left."""
+    """Check that no checkpoint and no lock is left."""
     for path in sorted(files.studies.rglob("*")):
         name = path.relative_to(files.studies).as_posix()
         if path.is_file() and path.is_relative_to(files.artifacts / CHECKPOINTS):
             yield Loss("leftover", f"a checkpoint: {name}")
-        elif path.name.startswith(".") or path.suffix in (".tmp", ".part"):
-            yield Loss("leftover", f"what was written aside: {name}")
         elif path.is_symlink() or (path.suffix == ".lock" and ".claims" not in path.name):
             yield Loss("leftover", f"a lock: {name}")
     try:
@@ -102,6 +100,14 @@ def of_leftovers(files: Files) -> Iterator[Loss]:
             pass
     except Timeout:
         yield Loss("leftover", "somebody holds the claims lock")
+
+
+def of_aside(files: Files) -> Iterator[Loss]:
+    """Check that no file is left that was being written."""
+    for path in sorted(files.studies.rglob("*")):
+        if path.name.startswith(".") or path.suffix in (".tmp", ".part"):
+            name = path.relative_to(files.studies).as_posix()
+            yield Loss("leftover", f"what was written aside: {name}")
 
 
 def of_doctor(status: int, output: str) -> Iterator[Loss]:

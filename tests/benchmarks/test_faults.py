@@ -80,6 +80,7 @@ def test_a_sound_study_has_no_losses(files: Files, seen: dict[int, Facts]) -> No
         *verdict.of_values(found, by_place(found)),
         *verdict.of_dashboard(files.journal, found),
         *verdict.of_leftovers(files),
+        *verdict.of_aside(files),
         *verdict.of_doctor(0, "healthy"),
     ]
     assert losses == []
@@ -180,7 +181,8 @@ def test_what_is_left_behind_is_found(name: str, files: Files) -> None:
     path = files.studies / name
     path.parent.mkdir(parents=True, exist_ok=True)
     path.touch()
-    assert set(kinds(verdict.of_leftovers(files))) == {"leftover"}
+    losses = [*verdict.of_leftovers(files), *verdict.of_aside(files)]
+    assert set(kinds(losses)) == {"leftover"}
 
 
 def test_a_lock_that_somebody_holds_is_found(files: Files) -> None:

@@ -144,6 +144,22 @@ def test_checkpoints_are_removed_with_the_end_of_their_trial(tmp_path: Path) -> 
     assert not checkpoints.study_folder(opened.study).exists()
 
 
+def test_checkpoints_that_a_dead_process_left_of_an_ended_trial_are_removed(
+    tmp_path: Path,
+) -> None:
+    with pytest.MonkeyPatch.context() as patched:
+        for name in ("forget", "sweep"):
+            patched.setattr(f"search.saving.Saving.{name}", lambda self, what: None)
+        searched(tmp_path, 2, artifacts=tmp_path / "a")
+    die(tmp_path, 3, number=2, epoch=6)
+    folder = Checkpoints(tmp_path / "a").study_folder(opened_in(tmp_path).study)
+    assert {path.name for path in folder.iterdir()} == {"0", "1", "2"}
+    searched(tmp_path, 2, artifacts=tmp_path / "a")  # trial 2 may go on yet
+    assert {path.name for path in folder.iterdir()} == {"2"}
+    searched(tmp_path, 3, artifacts=tmp_path / "a")
+    assert not folder.exists()
+
+
 def test_a_torn_checkpoint_is_passed_over_for_the_one_before(tmp_path: Path) -> None:
     die(tmp_path, 1, number=0, epoch=6)
     newest, _ = files(Checkpoints(tmp_path / "a").folder_of(opened_in(tmp_path).study, 0))
