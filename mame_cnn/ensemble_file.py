@@ -24,12 +24,16 @@ from mame_cnn.toml_file import read_toml
 
 ENSEMBLE = "ensemble.toml"
 _FORMAT_VERSION = 1
+_LONGEST_PATH = 255
+"""Bytes of a member's path below the folder: what file systems take as a single name."""
 
 
 def _within(path: str) -> str:
     parts = PurePosixPath(path)
     if parts.is_absolute() or ".." in parts.parts or "\\" in path or not parts.parts:
         raise ValueError("must be a relative path without .. or \\")
+    if len(path.encode()) > _LONGEST_PATH:
+        raise ValueError(f"must have at most {_LONGEST_PATH} bytes")
     return plain_text(path)
 
 

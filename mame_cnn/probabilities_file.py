@@ -40,7 +40,10 @@ def read_probabilities(
         if len(header) != len(classes) + 2:  # pandas takes its time for columns by the thousand
             raise ValueError(f"{len(header)} columns, {len(classes) + 2} are expected")
         table = pd.read_csv(
-            io.StringIO(text), dtype={"image": str, "label": str}, keep_default_na=False
+            io.StringIO(text),
+            dtype={"image": str, "label": str},
+            keep_default_na=False,
+            float_precision="round_trip",  # some versions of pandas are off by a last digit
         )
         probs = table[[_column(name) for name in classes]].to_numpy(dtype=np.float64)
         own = list(zip(table["image"], table["label"], strict=True))

@@ -88,6 +88,11 @@ def test_a_path_that_leaves_the_folder_is_an_error(folder: Path, path: str) -> N
     assert "members.0.path: must be a relative path" in error(folder)
 
 
+def test_a_path_that_no_file_system_takes_is_an_error(folder: Path) -> None:
+    change(folder, lambda content: content["members"][0].update(path="é" * 128))
+    assert "members.0.path: must have at most 255 bytes, got" in error(folder)
+
+
 def test_a_link_that_leaves_the_folder_is_an_error(folder: Path) -> None:
     (folder / "members" / "member-1").rename(folder.parent / "outside")
     (folder / "members" / "member-1").symlink_to(folder.parent / "outside")

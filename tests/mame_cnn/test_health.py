@@ -109,9 +109,9 @@ def test_an_exploding_member_leaves_those_beside_it_alone(
     ]
     if views == "own":
         own = [{**one, "rotation_degrees": 10.0 * number} for number, one in enumerate(own)]
+    shape: dict[str, Any] = {"optimizer": optimizer, **SHAPES[batch_norm]}
     configs: list[Any] = [
-        make_config(seed=number, epochs=4, optimizer=optimizer, **SHAPES[batch_norm], **one)
-        for number, one in enumerate(own)
+        make_config(seed=number, epochs=4, **{**shape, **one}) for number, one in enumerate(own)
     ]
     together = Cohort(configs, [0, 1, 2], DATA)
     alone = {key: Cohort([configs[key]], [key], DATA) for key in (0, 2)}

@@ -288,11 +288,9 @@ def test_a_member_goes_on_on_another_device(places: tuple[str, str]) -> None:
 
 
 def on(data: DeviceData, device: torch.device) -> DeviceData:
-    split = {
-        name: DeviceSplit(part.images.to(device), part.labels.to(device))
-        for name, part in (("train", data.train), ("val", data.val))
-    }
-    tensors = {
+    moved: dict[str, Any] = {
         name: getattr(data, name).to(device) for name in ("scale", "offset", "class_weights")
     }
-    return replace(data, **split, **tensors)
+    for name, part in (("train", data.train), ("val", data.val)):
+        moved[name] = DeviceSplit(part.images.to(device), part.labels.to(device))
+    return replace(data, **moved)

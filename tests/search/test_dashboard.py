@@ -66,7 +66,13 @@ def test_a_port_that_is_taken_is_a_mistake(tmp_path: Path) -> None:
             dashboard.make_dashboard(place, tmp_path, "127.0.0.1", port)
 
 
-def test_a_host_that_does_not_exist_is_a_mistake(tmp_path: Path) -> None:
+def test_a_host_that_does_not_exist_is_a_mistake(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def unknown(*asked: object, **more: object) -> None:
+        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+    monkeypatch.setattr("search.dashboard.socket.getaddrinfo", unknown)
     place = open_storage(str(tmp_path / "journal.log"))
     with pytest.raises(UserError, match=r"--host 1\.2\.3\.4\.5: no such host"):
         dashboard.make_dashboard(place, tmp_path, "1.2.3.4.5", 0)

@@ -1,0 +1,26 @@
+"""What holds for every test: nothing asks for the network, and a busy machine fails nothing."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+from tests.without_network import sitecustomize as network  # importing it closes the network
+
+GUARD = str(Path(network.__file__).parent)
+"""The folder that closes the network to processes which have it on their PYTHONPATH."""
+
+settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("untimed")
+
+
+@pytest.fixture(autouse=True)
+def closed_network(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Fail a test that asked for the network, even where it caught the error."""
+    known = os.environ.get("PYTHONPATH")
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([GUARD, known] if known else [GUARD]))
+    network.attempts.clear()
+    yield
+    assert not network.attempts
