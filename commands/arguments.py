@@ -4,6 +4,8 @@ import argparse
 import math
 from collections.abc import Callable
 
+MOST_SECONDS = 1e8
+"""What the timers of all systems accept."""
 LARGEST = 2**31 - 1
 """Of whole numbers: what NumPy's seeds and databases' integers all accept."""
 
@@ -22,18 +24,22 @@ def whole(at_least: int) -> Callable[[str], int]:
 
 
 def seconds(text: str) -> float:
-    """Return a number above 0."""
+    """Return a number above 0, of at most three years."""
     number = _number(text)
-    if not number > 0:
-        raise argparse.ArgumentTypeError(f"expected a number above 0, got {text}")
+    if not 0 < number <= MOST_SECONDS:
+        raise argparse.ArgumentTypeError(
+            f"expected a number above 0 and at most {MOST_SECONDS:.0f}, got {text}"
+        )
     return number
 
 
 def seconds_or_0(text: str) -> float:
-    """Return a number of at least 0."""
+    """Return a number of at least 0, of at most three years."""
     number = _number(text)
-    if not number >= 0:
-        raise argparse.ArgumentTypeError(f"expected a number of at least 0, got {text}")
+    if not 0 <= number <= MOST_SECONDS:
+        raise argparse.ArgumentTypeError(
+            f"expected a number of at least 0 and at most {MOST_SECONDS:.0f}, got {text}"
+        )
     return number
 
 

@@ -43,7 +43,6 @@ def read_probabilities(
             io.StringIO(text),
             dtype={"image": str, "label": str},
             keep_default_na=False,
-            float_precision="round_trip",  # some versions of pandas are off by a last digit
         )
         probs = table[[_column(name) for name in classes]].to_numpy(dtype=np.float64)
         own = list(zip(table["image"], table["label"], strict=True))

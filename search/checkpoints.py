@@ -78,18 +78,23 @@ class Checkpoints:
         folder = self.folder_of(study, place)
         _make(folder)
         content = _content(checkpoint)
+        name = f"{checkpoint.epoch}-{checkpoint.trial}.ckpt"
         with NamedTemporaryFile(dir=folder, prefix=".", delete=False) as file:
             try:
                 file.write(content)
                 file.flush()
                 os.fsync(file.fileno())
-                os.replace(file.name, folder / f"{checkpoint.epoch}-{checkpoint.trial}.ckpt")
+                os.chmod(file.name, 0o644)  # whoever shares the study may go on with it
+                os.replace(file.name, folder / name)
             except BaseException:
                 with suppress(OSError):
                     os.unlink(file.name)
                 raise
-        for path in list(files(folder))[_KEPT:]:
-            path.unlink(missing_ok=True)
+        # Those of later epochs could not be gone on from, or their trial would be there.
+        names = [path.name for path in files(folder)]
+        kept = names[names.index(name) :][:_KEPT]
+        for other in set(names) - set(kept):
+            (folder / other).unlink(missing_ok=True)
 
     def latest(self, study: Study, place: int, config: Mapping[str, Any]) -> Checkpoint | None:
         """Return the newest whole checkpoint of this configuration; None if there is none."""
@@ -144,8 +149,12 @@ def read(path: Path) -> Checkpoint:
 
 
 def config_digest(config: Mapping[str, Any]) -> str:
-    """Return the SHA-256 of a configuration as canonical JSON, 12 hex digits."""
-    canonical = json.dumps(config, sort_keys=True, separators=(",", ":"))
+    """Return the SHA-256 of a configuration as canonical JSON, 12 hex digits.
+
+    Without the data, whose folder differs from host to host: the study is pinned to its digest.
+    """
+    own = {name: value for name, value in config.items() if name != "data"}
+    canonical = json.dumps(own, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(canonical.encode()).hexdigest()[:12]
 
 

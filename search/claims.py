@@ -5,10 +5,12 @@ trials are closed before the next one is claimed, and whatever was stopped goes 
 else is drawn.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Literal
 
+from optuna.exceptions import UpdateFinishedTrialError
 from optuna.trial import FrozenTrial, Trial, TrialState
 
 from search import owner
@@ -98,7 +100,14 @@ def claim(
 def give_up(opened: OpenStudy, trial: Trial, reason: str) -> None:
     """End a trial that was stopped from outside; it leaves the study's total."""
     trial.set_user_attr(INTERRUPTED, reason)
-    opened.study.tell(trial, state=TrialState.FAIL)
+    end(opened, trial, TrialState.FAIL)
+
+
+def end(
+    opened: OpenStudy, trial: Trial, state: TrialState, values: Sequence[float] | None = None
+) -> None:
+    """End a trial; `UpdateFinishedTrialError` if another process has ended it."""
+    opened.place.storage.set_trial_state_values(trial._trial_id, state, values)
 
 
 def n_counted(opened: OpenStudy) -> int:
@@ -114,12 +123,14 @@ def close_lost(opened: OpenStudy, say: Say, silence: Silence | None = None) -> N
     """
     running = opened.study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
     lost = dict(_lost(running, silence))
-    for number, (trial, reason) in lost.items():
+    for trial, reason in lost.values():
         if (n := n_deaths(trial)) >= MOST_DEATHS:
             reason = f"{n} processes in a row have died over it: {reason}"
         attribute = FAILURE if n >= MOST_DEATHS else LOST
-        opened.place.storage.set_trial_user_attr(trial._trial_id, attribute, reason)
-        opened.study.tell(number, state=TrialState.FAIL)
+        storage = opened.place.storage
+        with suppress(UpdateFinishedTrialError):  # it was not dead, and has ended it meanwhile
+            storage.set_trial_user_attr(trial._trial_id, attribute, reason)
+            storage.set_trial_state_values(trial._trial_id, TrialState.FAIL)
     if lost:
         say(f"closed what a dead process left running, to go on with: trial {_listed(lost)}")
 
@@ -140,6 +151,7 @@ def enqueue_baselines(opened: OpenStudy, infeasible: Infeasible, say: Say) -> No
     """Have the space's known good trials tried next, those that have not been."""
     space = opened.space
     with opened.place.lock:
+        close_lost(opened, say)
         trials = opened.study.get_trials(deepcopy=False)
         known = {point(trial.params) for trial in trials if is_counted(trial)}
         known |= {point(trial.params) for trial in unfinished(trials)}

@@ -24,11 +24,14 @@ from search.seeds import member_seed
 from search.study import OpenStudy
 from search.trainer import Member, Trainer
 from search.training_errors import blaming
-from search.trials import CONFIG, ENVIRONMENT, SEED
+from search.trials import CONFIG, DEATHS, ENVIRONMENT, SEED
 
 _N_ROUNDS = 2
 """Cohorts' worth of trials that an architecture gets from one leader: its first companions, and
 as many again in the slots they leave. The rung rule ends about half of them early."""
+
+_MOST_DEATHS_TOGETHER = 2
+"""Processes that may die over a trial before it trains with no other."""
 
 
 @dataclass
@@ -179,6 +182,8 @@ class Crews:
             run.records += found.records
             run.at_epoch = found.epoch
         if stopped:
+            # Whichever of a cohort it was over which processes died, the others shall not.
+            run.is_alone = trial.user_attrs.get(DEATHS, {"n": 0})["n"] >= _MOST_DEATHS_TOGETHER
             epochs = f"epoch {found.epoch}" if found else "the beginning"
             self.books.display.said(
                 f"trial {trial.number} goes on for trial {stopped.number}, from {epochs}"

@@ -10,11 +10,9 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from optuna.exceptions import UpdateFinishedTrialError
-
 from search.artifacts import Artifacts
 from search.checkpoints import Checkpoints
-from search.claims import Refusal, enqueue_baselines, n_counted
+from search.claims import enqueue_baselines, n_counted
 from search.crew import Crew, Crews
 from search.display import Display
 from search.heartbeat import Heart, Silence
@@ -99,6 +97,7 @@ class _Loop:
             ended = self._run()
         except KeyboardInterrupt:
             ended = self.stop.reason or "Ctrl-C"
+        self.stop.ended()
         with held():
             self.books.give_up(
                 "the same failure again and again" if ended == "failures" else ended
@@ -113,7 +112,7 @@ class _Loop:
             try:
                 crew = self.crews.gather()
                 if not isinstance(crew, Crew):
-                    if not self._awaits_others(crew):
+                    if not self._awaits_others():
                         return crew
                     continue
                 self._train(crew)
@@ -125,9 +124,9 @@ class _Loop:
         is_there = n_counted(self.opened) >= self.total and not self.books.own
         return "total" if is_there else self.stop.reason or "Ctrl-C"
 
-    def _awaits_others(self, refusal: Refusal) -> bool:
+    def _awaits_others(self) -> bool:
         """Wait a moment where a process of another host may have died over the last trials."""
-        if refusal != "total" or not self.crews.may_lose():
+        if not self.crews.may_lose():
             return False
         self.stop.wait()
         return True
@@ -169,6 +168,8 @@ class _Loop:
     def _train(self, crew: Crew) -> None:
         """Train a crew, and all that join it, until none is left or the search is stopped."""
         runs = self.books.training
+        if self.stop.reason:  # heard while they were claimed
+            return
         with blaming(runs):
             cohort = self.trainer.open([run.member for run in runs])
         self._began(runs)
@@ -181,13 +182,18 @@ class _Loop:
                 gone = self._book(records, cohort)
             is_over = self.stop.is_asked()
             with held():
-                self._save(cohort, epoch_s, is_over)
+                self._save(self.books.training, cohort, epoch_s, is_over=is_over)
             if is_over or len(gone) == len(runs):
                 return
             if gone:
                 with blaming(self.books.training):
                     cohort.drop(gone)
+            runs = self.books.training
             joined = self.crews.fill(crew)
+            if self.stop.reason:  # heard while they were claimed
+                with held():
+                    self._save(runs, cohort, epoch_s, is_over=True)
+                return
             runs = self.books.training
             if joined:
                 with blaming(runs):
@@ -202,9 +208,11 @@ class _Loop:
             self.books.saving.began(runs)
         self.stop.began()
 
-    def _save(self, cohort: Cohort, epoch_s: float, is_over: bool) -> None:
+    def _save(
+        self, runs: Sequence[Running], cohort: Cohort, epoch_s: float, *, is_over: bool
+    ) -> None:
         """Write the checkpoints that are due; all of them if the search ends here."""
-        saving, runs = self.books.saving, self.books.training
+        saving = self.books.saving
         if saving and is_over:
             saving.save(runs, cohort)
         elif saving:
@@ -216,18 +224,18 @@ class _Loop:
         over = {record.key for record in sound if record.failure or record.is_finished}
         judged, lost = {}, set()
         for record in sound:
-            try:
+            is_new = False
+            with self.books.parting(record.key):
                 is_new = self.books.report(record)
-            except UpdateFinishedTrialError:
-                self.books.part_with(record.key)
+            if record.key not in self.books.own:
                 lost.add(record.key)
-                continue
-            if is_new and record.key not in over:
+            elif is_new and record.key not in over:
                 judged[record.key] = record.epoch
         gone = over | self.pruner.doomed(self.opened.study, judged)
         for record in sound:
             if record.key in gone - lost:
-                self.books.end(record, cohort)
+                with self.books.parting(record.key):
+                    self.books.end(record, cohort)
         return gone | lost
 
     def _recover(self, failed: TrainingError) -> None:
@@ -238,15 +246,17 @@ class _Loop:
         """
         books, runs = self.books, failed.runs
         n, half = len(runs), len(runs) // 2
-        if isinstance(failed.error, ValueError) and (stuck := books.begin_again()):
-            numbers = ", ".join(str(run.trial.number) for run in stuck)
+        if n == 1 and isinstance(failed.error, ValueError) and runs[0].member.state is not None:
+            books.begin_again(runs[0])
             books.display.said(
-                f"trial {numbers} cannot go on from a checkpoint and begins again: {failed.error}"
+                f"trial {runs[0].trial.number} cannot go on from its checkpoint and begins again: "
+                f"{failed.error}"
             )
             return
         books.set_aside()
         if n == 1:
-            books.fail(runs[0], failed.error)
+            with books.parting(runs[0].member.key):
+                books.fail(runs[0], failed.error)
         elif isinstance(failed.error, MemoryError):
             self.crews.shrink(runs[0].fusion_key, half)
             together = f"{half} train together" if half > 1 else "they train one at a time"

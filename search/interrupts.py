@@ -13,10 +13,9 @@ SIGNALS = tuple(getattr(signal, name) for name in _NAMES if hasattr(signal, name
 
 @contextmanager
 def held() -> Iterator[None]:
-    """Hold signals back until the block has ended; the same one again breaks in at once.
+    """Hold signals back until the block has ended, also by an error; Ctrl-C again breaks in.
 
-    Only bookkeeping, which takes milliseconds, is held. Signals that nobody has asked to hear
-    end the process as ever.
+    Only bookkeeping is held. Signals that nobody has asked to hear end the process as ever.
     """
     if threading.current_thread() is not threading.main_thread():
         yield  # signals reach the main thread alone
@@ -24,9 +23,10 @@ def held() -> Iterator[None]:
     heard: list[int] = []
 
     def remember(number: int, frame: FrameType | None) -> None:
-        if number in heard:
+        if number not in heard:
+            heard.append(number)
+        elif number == signal.SIGINT:
             raise KeyboardInterrupt
-        heard.append(number)
 
     before = {number: signal.getsignal(number) for number in SIGNALS}
     listeners = {number: listener for number, listener in before.items() if callable(listener)}
@@ -34,8 +34,11 @@ def held() -> Iterator[None]:
         signal.signal(number, remember)
     try:
         yield
+    except KeyboardInterrupt:
+        heard.clear()  # that is what they would come to
+        raise
     finally:
         for number, listener in listeners.items():
             signal.signal(number, listener)
-    for number in heard:
-        listeners[signal.Signals(number)](number, None)
+        for number in heard:
+            listeners[signal.Signals(number)](number, None)

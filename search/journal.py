@@ -10,7 +10,7 @@ import re
 import shlex
 import sys
 from collections.abc import Callable, Generator, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from io import FileIO
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -132,7 +132,8 @@ class Journal(JournalFileBackend):
         try:
             yield
         finally:
-            self._writing.release()
+            with suppress(RuntimeError):  # others took it: this process was stopped for too long
+                self._writing.release()
 
     def tell_unfinished(self) -> None:
         """Say if a process ended in the middle of a line; one that is being written is none."""

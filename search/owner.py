@@ -9,6 +9,7 @@ import os
 import socket
 import subprocess
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,7 @@ def this_process() -> dict[str, str | int]:
     return {
         "host": socket.gethostname(),
         "machine": _machine(),
+        "namespace": _namespace(),
         "pid": pid,
         "started": process_start(pid) or "",
         OOM_KILLS: n_oom_kills(),
@@ -35,8 +37,9 @@ def this_process() -> dict[str, str | int]:
 
 def is_here(owner: Mapping[str, Any]) -> bool:
     """Tell whether a process is of this host, where it can be looked at."""
-    is_machine = owner.get("machine", _machine()) == _machine()  # many are called localhost
-    return owner.get("host") == socket.gethostname() and is_machine
+    own = {"host": socket.gethostname(), "machine": _machine(), "namespace": _namespace()}
+    # Many machines are called localhost, and containers number their processes for themselves.
+    return all(owner.get(name, own[name]) == value for name, value in own.items())
 
 
 def is_dead(owner: Mapping[str, Any]) -> bool:
@@ -44,7 +47,10 @@ def is_dead(owner: Mapping[str, Any]) -> bool:
     pid = owner.get("pid")
     if not is_here(owner) or not isinstance(pid, int):
         return False
-    return process_start(pid) != str(owner.get("started"))
+    try:
+        return process_start(pid) != str(owner.get("started"))
+    except OSError:  # it is there, and may not be looked at
+        return False
 
 
 def death(owner: Mapping[str, Any]) -> str | None:
@@ -56,6 +62,14 @@ def death(owner: Mapping[str, Any]) -> str | None:
     return f"its process has died{', perhaps for want of memory' if is_short_of_memory else ''}"
 
 
+def _namespace() -> str:
+    """Return which numbering of processes this one's number is of (Linux)."""
+    try:
+        return os.readlink(_PROC / "self" / "ns" / "pid")
+    except OSError:
+        return ""
+
+
 def _machine() -> str:
     """Return what tells machines of one name apart; the same after a restart."""
     try:
@@ -65,7 +79,10 @@ def _machine() -> str:
 
 
 def process_start(pid: int) -> str | None:
-    """Return when a process started, in the system's own form; None if it has ended."""
+    """Return when a process started, in the system's own form; None if it has ended.
+
+    `OSError` where it is there and hidden.
+    """
     if (_PROC / "self" / "stat").exists():
         return _start_from_proc(pid)
     if os.name != "posix":
@@ -78,9 +95,12 @@ def process_start(pid: int) -> str | None:
 def _start_from_proc(pid: int) -> str | None:
     try:
         text = (_PROC / str(pid) / "stat").read_text()
-        boot = (_PROC / "sys/kernel/random/boot_id").read_text().strip()
-    except OSError:
+    except (FileNotFoundError, ProcessLookupError):
+        with suppress(ProcessLookupError):
+            os.kill(pid, 0)  # sends nothing; only who is there can be hidden (hidepid)
+            raise
         return None
+    boot = (_PROC / "sys/kernel/random/boot_id").read_text().strip()
     # The command's name stands in parentheses and may hold anything, parentheses included.
     fields = text.rpartition(")")[2].split()
     is_zombie = fields[_STATE] in "ZX"

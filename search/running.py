@@ -6,13 +6,15 @@ and to the display.
 
 import math
 import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 
 from optuna.exceptions import UpdateFinishedTrialError
 from optuna.trial import TrialState
 
 from search.artifacts import Artifacts
-from search.claims import give_up
+from search.claims import end, give_up
 from search.display import Display
 from search.history import FILE as HISTORY
 from search.history import history_file
@@ -81,14 +83,11 @@ class Books:
             state = self.saving.state(run) if self.saving else None
             run.member = replace(run.member, state=state)
 
-    def begin_again(self) -> list[Running]:
-        """Let those that train and have a state begin without; return them."""
-        runs = [run for run in self.training if run.member.state is not None]
-        for run in self.training:
-            run.is_training = False
-            run.at_epoch = 0
-            run.member = replace(run.member, state=None)
-        return runs
+    def begin_again(self, run: Running) -> None:
+        """Let a trial wait for its turn, to begin without a state."""
+        run.is_training = False
+        run.at_epoch = 0
+        run.member = replace(run.member, state=None)
 
     def report(self, record: Record) -> bool:
         """Report an epoch; return whether it was new, not one that is repeated."""
@@ -101,14 +100,18 @@ class Books:
         run.trial.report(record.value, step=record.epoch)
         return True
 
-    def part_with(self, number: int) -> None:
-        """Leave a trial to another process, which has closed it and goes on with it.
+    @contextmanager
+    def parting(self, number: int) -> Iterator[None]:
+        """Leave a trial to another process if, in the block, it proves to have closed it.
 
         That happens where this one gave no sign for too long: a suspended machine, a network
-        that was down.
+        that was down. The other goes on with it.
         """
-        del self.own[number]
-        self.display.ended(number, "taken over by another process", self.standing())
+        try:
+            yield
+        except UpdateFinishedTrialError:
+            self.own.pop(number, None)
+            self.display.ended(number, "taken over by another process", self.standing())
 
     def end(self, record: Record, cohort: Cohort) -> None:
         """End a trial after this record: it is complete if that says so, else pruned.
@@ -129,9 +132,9 @@ class Books:
             how = "complete" if record.is_finished else "pruned"
         self._keep_files(run, cohort if how == "complete" else None)
         if how == "complete":
-            self.opened.study.tell(run.trial, best.value)
+            end(self.opened, run.trial, TrialState.COMPLETE, [best.value])
         else:
-            self.opened.study.tell(run.trial, state=TrialState.PRUNED)
+            end(self.opened, run.trial, TrialState.PRUNED, [run.records[-1].value])
         self._forget(run)
         self.display.ended(record.key, how, self.standing())
 
@@ -180,7 +183,7 @@ class Books:
         run.trial.set_user_attr(TRACEBACK, trace)
         if isinstance(error, MemoryError):
             run.trial.set_user_attr(INFEASIBLE, message)
-        self.opened.study.tell(run.trial, state=TrialState.FAIL)
+        end(self.opened, run.trial, TrialState.FAIL)
         self._forget(run)
         self.display.ended(run.member.key, f"failed: {message}", self.standing())
 

@@ -19,7 +19,7 @@ from search.space_table import Integer, Text, checked_table
 from search.storage import Place
 
 _WHOLE = ("best_epoch", "continues", "place", "seed")
-_TABLES = ("config", "metrics", "owner")
+_TABLES = ("config", "deaths", "metrics", "owner")
 """Attributes of trials that are numbers, some of which name folders, or tables."""
 _N_TOLD = 10
 """Faults in one message."""
@@ -93,6 +93,12 @@ def _pin_faults(attrs: Mapping[str, Any]) -> Iterator[str]:
         yield f"objective.epochs: must be an integer of at least 1, got {shown(epochs)}"
 
 
+def _is_count(deaths: object) -> bool:
+    return isinstance(deaths, Mapping) and all(
+        isinstance(deaths.get(name), int) and deaths[name] >= 0 for name in ("n", "epoch")
+    )
+
+
 def _trial_faults(
     trials: Iterable[FrozenTrial], rows: Iterable[Mapping[str, Any]]
 ) -> Iterator[str]:
@@ -105,6 +111,8 @@ def _trial_faults(
                 yield f"trial {trial.number}: {name} is {shown(value)}, not a whole number"
             if name in _TABLES and not isinstance(value, Mapping):
                 yield f"trial {trial.number}: {name} is {shown(value)}, not a table"
+        if not _is_count(deaths := trial.user_attrs.get("deaths", {"n": 0, "epoch": 0})):
+            yield f"trial {trial.number}: deaths is {shown(deaths)}, not two whole numbers"
         for name, value in trial.params.items():
             if not isinstance(value, str | int | float):
                 yield f"trial {trial.number}: {name} is {shown(value)}"

@@ -14,6 +14,8 @@ from typing import Literal
 
 from optuna.study import Study
 
+from search.interrupts import SIGNALS
+
 Reason = Literal["Ctrl-C", "SIGTERM", "timeout", "search.stop"]
 """What asked a search to end."""
 
@@ -58,7 +60,7 @@ class Stop:
             yield
             return
         heard = (signal.SIGINT, signal.SIGTERM)
-        before = {number: signal.getsignal(number) for number in heard}
+        before = {number: signal.getsignal(number) for number in SIGNALS}
         for number in heard:
             signal.signal(number, self._hear)
         if self._deadline is not None:
@@ -85,6 +87,11 @@ class Stop:
                 self.reason = "search.stop"
         return self.reason is not None
 
+    def ended(self) -> None:
+        """Note that the search ends now: nothing need break in any more."""
+        if threading.current_thread() is threading.main_thread():
+            self._break_in_after(0)
+
     def began(self) -> None:
         """Note that an epoch begins after something else."""
         self._asked_s = time.monotonic()
@@ -95,7 +102,9 @@ class Stop:
 
     def _hear(self, number: int, frame: FrameType | None) -> None:
         if self.reason in ("Ctrl-C", "SIGTERM"):
-            raise KeyboardInterrupt
+            if number == signal.SIGINT:
+                raise KeyboardInterrupt
+            return  # systems send SIGTERM to all processes of a job, and they to one another
         self.reason = "Ctrl-C" if number == signal.SIGINT else "SIGTERM"
         if self.reason == "SIGTERM":
             self._break_in_after(GRACE_S["SIGTERM"])

@@ -86,6 +86,8 @@ class Worker:
         busy_s = _IDLE * (now - looked_s)
         if processor_s is None or before_s is None or processor_s - before_s > busy_s:
             self._active_s = now
+        if now - looked_s > limit_s / 2:  # we were suspended, and it with us
+            self._active_s = now
         if now - self._active_s < limit_s:
             return False
         self._hung_s = now - self._active_s

@@ -111,9 +111,10 @@ class _Workers:
     def outcome(self, total: int) -> Outcome:
         """Return what the search came to, by what workers have told and what the study has."""
         name, standing, told = self._opened.name, self.standing(), self._told()
-        if not told:
-            how = self._ended[-1].how_it_died()
-            return Outcome(standing, "failures", f"study {name}: all workers have died: {how}")
+        if not told or self._n_deaths >= _MOST_DEATHS:
+            how = next(each.how_it_died() for each in reversed(self._ended) if each.has_died)
+            who = "workers die again and again" if told else "all workers have died"
+            return Outcome(standing, "failures", f"study {name}: {who}: {how}")
         if "failures" not in told and standing.n_ended + standing.n_running >= total:
             # Each has told how the study stood before the last of the others had ended.
             message = total_reached(name, standing, has_claimed=self._has_claimed)

@@ -10,6 +10,7 @@ from search.checkpoints import (
     Checkpoints,
     DamagedCheckpointError,
     checkpoint,
+    config_digest,
     files,
     read,
 )
@@ -43,6 +44,21 @@ def test_what_is_kept_is_read_back_and_all_but_the_last_two_are_removed(
     names = [path.name for path in files(checkpoints.folder_of(study, 3))]
     assert names == ["10-4.ckpt", "2-4.ckpt"]
     assert len(list(checkpoints.folder_of(study, 3).iterdir())) == 2  # nothing is left aside
+
+
+def test_checkpoints_of_later_epochs_make_room_for_those_of_a_trial_that_began_again(
+    study: Study, tmp_path: Path
+) -> None:
+    checkpoints = Checkpoints(tmp_path)
+    for epoch, trial in ((20, 4), (21, 4), (1, 5), (2, 5), (3, 5)):
+        _keep(checkpoints, study, epoch, trial)
+    names = [path.name for path in files(checkpoints.folder_of(study, 3))]
+    assert names == ["3-5.ckpt", "2-5.ckpt"]
+
+
+def test_where_the_images_lie_is_no_part_of_a_configuration() -> None:
+    there, elsewhere = ({**CONFIG, "data": {"source": source}} for source in "ab")
+    assert config_digest(there) == config_digest(elsewhere) == config_digest(CONFIG)
 
 
 def test_another_configuration_has_no_checkpoint_here(study: Study, tmp_path: Path) -> None:

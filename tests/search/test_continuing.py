@@ -198,6 +198,41 @@ def test_a_trial_that_has_lost_a_parameter_is_drawn_again(name: str, tmp_path: P
     assert again.user_attrs[PLACE] == 0
 
 
+def test_of_a_cohort_only_the_one_whose_state_does_not_fit_begins_again(tmp_path: Path) -> None:
+    class Picky(FakeTrainer):
+        def open(self, members):  # type: ignore[no-untyped-def]
+            if any(member.state and member.key == 5 for member in members):
+                raise ValueError("damaged")
+            return super().open(members)
+
+    die(tmp_path, 4, number=1, epoch=6, cohort=4)
+    trainer = Picky()
+    outcome = searched(tmp_path, 4, trainer=trainer, cohort=4, artifacts=tmp_path / "a")
+    assert outcome.standing.n_complete == 4
+    n_epochs = {key: sum(key in keys for keys in trainer.trained) for key in range(4, 8)}
+    assert n_epochs == {4: 3, 5: 8, 6: 3, 7: 3}
+
+
+def test_trials_over_which_processes_have_died_twice_train_alone(tmp_path: Path) -> None:
+    for number in (1, 5):
+        die(tmp_path, 4, number=number, epoch=1, cohort=4)
+    trainer = FakeTrainer()
+    searched(tmp_path, 4, trainer=trainer, cohort=4, artifacts=tmp_path / "a")
+    assert trainer.cohorts == [[8], [9], [10], [11]]
+
+
+def test_a_trial_that_was_closed_elsewhere_and_then_raises_is_left_alone(tmp_path: Path) -> None:
+    def lose(member: Member, epoch: int) -> None:
+        if (member.key, epoch) == (0, 3):
+            bury(tmp_path)
+            searched(tmp_path, 1, artifacts=tmp_path / "a")
+            raise RuntimeError("the device was suspended")
+
+    trainer = FakeTrainer(before_epoch=lose)
+    outcome = searched(tmp_path, 2, trainer=trainer, artifacts=tmp_path / "a")
+    assert (outcome.standing.n_complete, outcome.standing.n_failed) == (2, 0)
+
+
 def test_a_cohort_goes_on_together(tmp_path: Path) -> None:
     die(tmp_path, 4, number=1, epoch=6, cohort=4)
     trainer = FakeTrainer()

@@ -3,9 +3,12 @@ from pathlib import Path
 import pytest
 from optuna.trial import TrialState
 
+from search.claims import Claim, claim
 from search.heartbeat import SILENCE_S, Heart, Silence
 from search.owner import this_process
+from search.samplers import make_sampler
 from search.trials import BEAT, LOST, OWNER
+from tests.search.fake_trainer import GRID, FakeTrainer
 from tests.search.studies import opened_in, searched, trials_in
 
 ELSEWHERE = this_process() | {"host": "elsewhere"}
@@ -73,11 +76,16 @@ def test_a_beat_counts_up_and_is_not_stopped_by_a_trial_that_has_ended(tmp_path:
     assert [trial.user_attrs.get(BEAT) for trial in trials_in(tmp_path)] == [None, 2]
 
 
+@pytest.mark.parametrize("sampler", ["random", "grid"])
 def test_the_trial_of_a_process_elsewhere_that_stays_silent_is_replaced(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    sampler: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("search.stopping._BETWEEN_LOOKS_S", 0)
-    _run_elsewhere(tmp_path)
+    trainer = FakeTrainer(epochs=2)
+    opened = opened_in(tmp_path, GRID, trainer)
+    claimed = claim(opened, make_sampler("grid", GRID, trainer.infeasible, 0), 8, print)
+    assert isinstance(claimed, Claim)
+    claimed.trial.set_user_attr(OWNER, ELSEWHERE)
     clock = Clock()
 
     class Passing(Silence):
@@ -85,6 +93,8 @@ def test_the_trial_of_a_process_elsewhere_that_stays_silent_is_replaced(
             clock.now_s += SILENCE_S  # as if somebody waited
             return super().is_undecided(trial)
 
-    outcome = searched(tmp_path, 2, silence=Passing(clock=clock))
-    assert outcome.standing.n_complete == 2
+    outcome = searched(
+        tmp_path, 8, space=GRID, trainer=trainer, sampler=sampler, silence=Passing(clock=clock)
+    )
+    assert outcome.standing.n_complete == 8
     assert LOST in trials_in(tmp_path)[0].user_attrs

@@ -38,6 +38,19 @@ def test_an_error_inside_is_the_error_outside() -> None:
         raise ZeroDivisionError
 
 
+def test_what_was_heard_is_heard_though_the_block_has_failed() -> None:
+    heard = []
+    before = signal.signal(signal.SIGTERM, lambda *_: heard.append("SIGTERM"))
+    try:
+        with pytest.raises(ZeroDivisionError), held():  # noqa: PT012 - as above
+            signal.raise_signal(signal.SIGTERM)
+            signal.raise_signal(signal.SIGTERM)
+            raise ZeroDivisionError
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert heard == ["SIGTERM"]
+
+
 def test_other_threads_are_not_concerned() -> None:
     done = []
 

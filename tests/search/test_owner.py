@@ -2,6 +2,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -42,6 +43,21 @@ def test_a_process_number_that_was_used_again_is_another_process() -> None:
 
 def test_a_process_of_another_host_counts_as_alive() -> None:
     assert not is_dead({"host": "elsewhere", "pid": 1, "started": "then"})
+
+
+def test_a_process_of_another_container_is_not_looked_for_here() -> None:
+    assert not is_dead(this_process() | {"namespace": "pid:[1]", "started": "an hour ago"})
+
+
+@pytest.mark.skipif(not os.path.exists("/proc/self/stat"), reason="needs /proc")
+def test_a_process_that_is_hidden_counts_as_alive(monkeypatch: pytest.MonkeyPatch) -> None:
+    def hidden(path: Path, *_: object) -> str:
+        raise FileNotFoundError(str(path))
+
+    before = this_process() | {"started": "an hour ago"}
+    assert is_dead(before)
+    monkeypatch.setattr(Path, "read_text", hidden)
+    assert not is_dead(before)
 
 
 def test_a_machine_of_the_same_name_is_another_host() -> None:

@@ -5,6 +5,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from search.interrupts import SIGNALS
 from search.outcome import Outcome, stopped
 from search.stop import main
 from search.stopping import GRACE_S, Stop, request
@@ -50,10 +51,16 @@ def test_the_second_signal_ends_the_search_within_the_epoch(tmp_path: Path) -> N
     assert searched(tmp_path, 3, artifacts=tmp_path / "a").standing.n_complete == 3
 
 
+def test_sigterm_that_comes_again_does_not_break_in(tmp_path: Path) -> None:
+    outcome = _signalled(tmp_path, signal.SIGTERM, signal.SIGTERM)
+    assert outcome.ended == "SIGTERM"
+    assert list(trials_in(tmp_path)[1].intermediate_values) == [1, 2, 3]
+
+
 def test_listeners_and_timers_from_before_are_back_afterwards(tmp_path: Path) -> None:
-    before = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
+    before = [signal.getsignal(number) for number in SIGNALS]
     _signalled(tmp_path, signal.SIGTERM)
-    assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)] == before
+    assert [signal.getsignal(number) for number in SIGNALS] == before
     assert signal.getitimer(signal.ITIMER_REAL)[0] == 0
 
 

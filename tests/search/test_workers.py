@@ -285,6 +285,15 @@ def test_a_search_whose_workers_all_die_could_not_finish(tmp_path: Path) -> None
     assert "worker 1 has died: no room" in " ".join(display.lines)
 
 
+def test_workers_that_die_again_and_again_are_no_success_though_one_has_ended_well(
+    tmp_path: Path,
+) -> None:
+    starting = [script("e._send('outcome', 'total', 'as told')"), script("sys.exit('no room')")]
+    outcome = run(tmp_path, starting, 4, Watching())
+    assert outcome.exit_status == 1
+    assert outcome.message == "study small: workers die again and again: no room"
+
+
 @pytest.mark.parametrize(
     ("total", "told", "expected"),
     [
