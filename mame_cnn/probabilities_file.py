@@ -46,7 +46,7 @@ def read_probabilities(
         )
         probs = table[[_column(name) for name in classes]].to_numpy(dtype=np.float64)
         own = list(zip(table["image"], table["label"], strict=True))
-    except (ValueError, KeyError, TypeError, csv.Error) as error:
+    except (ValueError, KeyError, TypeError, OverflowError, csv.Error) as error:
         raise UserError(f"{path}: no table of probabilities: {error}") from None
     if own != [(name, classes[label]) for name, label in zip(names, labels, strict=True)]:
         raise UserError(

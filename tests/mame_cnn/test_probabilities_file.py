@@ -40,6 +40,15 @@ def test_a_file_that_was_edited_is_refused(path: Path, old: str, new: str, expec
         read_probabilities(path, LABELS, NAMES, CLASSES)
 
 
+def test_whole_numbers_that_no_float_holds_are_refused(path: Path) -> None:
+    text = path.read_text()
+    for prob in PROBS[:, 0]:
+        text = text.replace(f"{prob}", "9" * 400)
+    path.write_text(text)
+    with pytest.raises(UserError, match="no table of probabilities"):
+        read_probabilities(path, LABELS, NAMES, CLASSES)
+
+
 def test_an_empty_file_is_refused(tmp_path: Path) -> None:
     (tmp_path / "probs.csv").touch()
     with pytest.raises(UserError, match="no table of probabilities"):
