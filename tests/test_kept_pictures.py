@@ -70,7 +70,7 @@ def test_a_study_that_is_continued_keeps_the_sheets_it_was_begun_with(
     def fail(dataset: object) -> None:
         raise AssertionError
 
-    monkeypatch.setattr(run, "dataset_sheets", fail)
+    monkeypatch.setattr("mame_cnn.data.sheets.dataset_sheets", fail)
     assert search(2).user_attrs[ARTIFACTS] == ids
 
 
