@@ -19,12 +19,13 @@ from rich.console import Console
 from commands.arguments import whole
 from commands.errors import UserError, exit_status, naming
 from search import pins
-from search.artifacts import DEFAULT_ARTIFACTS, Artifacts
+from search.artifacts import Artifacts
 from search.comparable import Predicted, left_out
 from search.comparison import Comparison, compare
 from search.comparison_text import show, to_csv, to_markdown
+from search.place_options import add_artifacts, add_storage
 from search.predictions import FILE, read_predictions
-from search.storage import DEFAULT_STORAGE, open_storage
+from search.storage import open_storage
 from search.study import load_study
 
 _WRITERS = {".md": to_markdown, ".csv": to_csv}
@@ -164,14 +165,8 @@ def _parser() -> argparse.ArgumentParser:
     )
     add = parser.add_argument
     add("studies", nargs="+", metavar="STUDY", help="names, the earlier phase first")
-    add("--storage", default=DEFAULT_STORAGE, metavar="PATH|URL", help="default: %(default)s")
-    add(
-        "--artifacts",
-        type=Path,
-        default=DEFAULT_ARTIFACTS,
-        metavar="DIR",
-        help="search.run's --artifacts (default: %(default)s)",
-    )
+    add_storage(parser)
+    add_artifacts(parser)
     add("--out", type=Path, metavar="FILE.md|.csv", help="write all trials to a file")
     add("--seed", type=whole(at_least=0), default=0, help="of the bootstrap (default: 0)")
     return parser

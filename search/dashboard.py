@@ -20,7 +20,8 @@ from optuna_dashboard import wsgi
 
 from commands.errors import UserError, exit_status
 from search.artifacts import DEFAULT_ARTIFACTS
-from search.storage import DEFAULT_STORAGE, Place, open_storage
+from search.place_options import add_artifacts, add_storage
+from search.storage import Place, open_storage
 
 DEFAULT_HOST, DEFAULT_PORT = "127.0.0.1", 8080
 _LARGEST_PORT = 65535
@@ -138,14 +139,8 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add = parser.add_argument
-    add("--storage", default=DEFAULT_STORAGE, metavar="PATH|URL", help="default: %(default)s")
-    add(
-        "--artifacts",
-        type=Path,
-        default=DEFAULT_ARTIFACTS,
-        metavar="DIR",
-        help="where trials left their files (default: %(default)s)",
-    )
+    add_storage(parser)
+    add_artifacts(parser, "where trials left their files")
     add("--host", default=DEFAULT_HOST, help="address to listen on (default: %(default)s)")
     add("--port", type=_port, default=DEFAULT_PORT, help="0: any free one (default: %(default)s)")
     return parser

@@ -25,10 +25,11 @@ from commands.arguments import whole
 from commands.errors import UserError, exit_status, naming
 from commands.strangers import check_tree
 from search import pins
-from search.artifacts import DEFAULT_ARTIFACTS, Artifacts
+from search.artifacts import Artifacts
 from search.diverse import RULE, diverse_trials
+from search.place_options import add_artifacts, add_storage
 from search.sound import study_folder
-from search.storage import DEFAULT_STORAGE, Place, open_storage
+from search.storage import Place, open_storage
 from search.study import load_study
 from search.trials import BEST_EPOCH, CONFIG, ENVIRONMENT, SEED, best_value, point, ranked, tally
 
@@ -236,19 +237,8 @@ def _parser() -> argparse.ArgumentParser:
         action="store_true",
         help="with --top: about equally good trials that err on different images, see below",
     )
-    parser.add_argument(
-        "--artifacts",
-        type=Path,
-        default=DEFAULT_ARTIFACTS,
-        metavar="DIR",
-        help="for --diverse: search.run's --artifacts (default: %(default)s)",
-    )
-    parser.add_argument(
-        "--storage",
-        default=DEFAULT_STORAGE,
-        metavar="PATH|URL",
-        help="where the study is (default: %(default)s)",
-    )
+    add_artifacts(parser, "for --diverse: search.run's --artifacts")
+    add_storage(parser)
     parser.add_argument(
         "--out",
         metavar="PATH",

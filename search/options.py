@@ -4,11 +4,10 @@ import argparse
 from pathlib import Path
 
 from commands.arguments import cohort, seconds, seconds_or_0, whole
-from search.artifacts import DEFAULT_ARTIFACTS
+from search.place_options import add_artifacts, add_storage
 from search.pruners import PRUNERS
 from search.samplers import SAMPLERS
 from search.saving import DEFAULT_BETWEEN_S
-from search.storage import DEFAULT_STORAGE
 from search.worker import DEFAULT_HANG_LIMIT_S
 
 DEFAULT_TRIALS = 50
@@ -48,14 +47,11 @@ def make_parser() -> argparse.ArgumentParser:
     )
     add("--image-size", type=int, metavar="PX", help="default: 256; 32 for the digits")
     add("--epochs", type=whole(at_least=1), metavar="E", help="default: the space's")
-    add("--storage", default=DEFAULT_STORAGE, metavar="PATH|URL", help="default: %(default)s")
-    add(
-        "--artifacts",
-        type=Path,
-        default=DEFAULT_ARTIFACTS,
-        metavar="DIR",
-        help="where trials leave their curves, validation probabilities and pictures, for "
-        "search.compare, search.report and the dashboard (default: %(default)s)",
+    add_storage(parser)
+    add_artifacts(
+        parser,
+        "where trials leave their curves, validation probabilities and pictures, for "
+        "search.compare, search.report and the dashboard",
     )
     add(
         "--sampler",

@@ -13,8 +13,9 @@ from optuna.study import Study
 from optuna.trial import TrialState
 
 from commands.errors import exit_status
+from search.place_options import add_storage
 from search.stopping import STOP
-from search.storage import DEFAULT_STORAGE, open_storage
+from search.storage import open_storage
 from search.study import load_study
 from search.trials import OWNER
 
@@ -54,9 +55,7 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("study", metavar="STUDY")
-    parser.add_argument(
-        "--storage", default=DEFAULT_STORAGE, metavar="PATH|URL", help="default: %(default)s"
-    )
+    add_storage(parser)
     return parser
 
 

@@ -15,7 +15,6 @@ from optuna.pruners import NopPruner
 from optuna.study import Study
 
 from commands.errors import UserError, exit_status
-from search.artifacts import DEFAULT_ARTIFACTS
 from search.checkpoints import Checkpoints
 from search.doctor.aside import Aside
 from search.doctor.dead_trials import alive, dead_trials
@@ -28,8 +27,9 @@ from search.doctor.kept_checkpoints import kept_checkpoints, study_folders
 from search.doctor.locks import locks
 from search.heartbeat import SILENCE_S
 from search.journal import is_journal
+from search.place_options import add_artifacts, add_storage
 from search.sound import check_sound
-from search.storage import DEFAULT_STORAGE, Place, open_storage
+from search.storage import Place, open_storage
 
 _CLAIM_S = 30.0
 """How long others may take over a claim; a minute would be a process that hangs."""
@@ -213,14 +213,8 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add = parser.add_argument
-    add("--storage", default=DEFAULT_STORAGE, metavar="PATH|URL", help="default: %(default)s")
-    add(
-        "--artifacts",
-        type=Path,
-        default=DEFAULT_ARTIFACTS,
-        metavar="DIR",
-        help="search.run's --artifacts (default: %(default)s)",
-    )
+    add_storage(parser)
+    add_artifacts(parser)
     add("--fix", action="store_true", help="repair what can be repaired")
     return parser
 

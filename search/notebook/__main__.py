@@ -6,12 +6,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from commands.errors import UserError, exit_status
-from search.artifacts import DEFAULT_ARTIFACTS, Artifacts
+from search.artifacts import Artifacts
 from search.notebook.asked import NUMBER, number_studies
 from search.notebook.concluding import conclude
 from search.notebook.copies import FILE, entry_path, write_file
 from search.notebook.index import index
-from search.storage import DEFAULT_STORAGE, Place, open_storage
+from search.place_options import add_artifacts, add_storage
+from search.storage import Place, open_storage
 from search.study import load_study
 
 _EXAMPLES = """examples:
@@ -71,14 +72,8 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add = parser.add_argument
-    add("--storage", default=DEFAULT_STORAGE, metavar="PATH|URL", help="default: %(default)s")
-    add(
-        "--artifacts",
-        type=Path,
-        default=DEFAULT_ARTIFACTS,
-        metavar="DIR",
-        help="search.run's --artifacts (default: %(default)s)",
-    )
+    add_storage(parser)
+    add_artifacts(parser)
     add(
         "--out",
         type=Path,

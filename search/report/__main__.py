@@ -12,18 +12,19 @@ from optuna_dashboard import get_note
 
 from commands.errors import UserError, exit_status
 from search import pins
-from search.artifacts import DEFAULT_ARTIFACTS, Artifacts
+from search.artifacts import Artifacts
 from search.notebook.asked import NUMBER, read_asked
 from search.notebook.concluding import conclude
 from search.notebook.copies import write_file
 from search.notebook.own_words import readable
 from search.notebook.pictures import without_pictures
+from search.place_options import add_artifacts, add_storage
 from search.report.contents import sections
 from search.report.data import SHEETS, class_counts, class_names
 from search.report.page import Figures, page
 from search.report.subject import Subject
 from search.sound import study_folder
-from search.storage import DEFAULT_STORAGE, Place, open_storage
+from search.storage import Place, open_storage
 from search.study import load_study
 
 _EXAMPLES = """examples:
@@ -99,14 +100,8 @@ def _parser() -> argparse.ArgumentParser:
     )
     add = parser.add_argument
     add("study", metavar="STUDY", help="the study's name")
-    add("--storage", default=DEFAULT_STORAGE, metavar="PATH|URL", help="default: %(default)s")
-    add(
-        "--artifacts",
-        type=Path,
-        default=DEFAULT_ARTIFACTS,
-        metavar="DIR",
-        help="search.run's --artifacts (default: %(default)s)",
-    )
+    add_storage(parser)
+    add_artifacts(parser)
     add(
         "--out",
         type=Path,

@@ -1,7 +1,8 @@
 """Trials that were stopped go on: what was computed stays, and the study is as undisturbed."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 from optuna.trial import FrozenTrial, TrialState
@@ -13,7 +14,7 @@ from search.history import read_history
 from search.owner import this_process
 from search.trainer import Member
 from search.trials import CONTINUES, FAILURE, INTERRUPTED, LOST, OWNER, PLACE, is_counted
-from tests.search.fake_trainer import FakeTrainer
+from tests.search.fake_trainer import FakeCohort, FakeTrainer
 from tests.search.studies import opened_in, searched, trials_in
 
 DEAD = this_process() | {"started": "before"}
@@ -33,11 +34,11 @@ def at(number: int, epoch: int, error: type[BaseException]) -> Callable[[Member,
     return act
 
 
-def die(folder: Path, total: int, number: int, epoch: int, **options: object) -> None:
+def die(folder: Path, total: int, number: int, epoch: int, **options: Any) -> None:
     """Search as a process that dies in an epoch of a trial, without a word."""
     trainer = FakeTrainer(before_epoch=at(number, epoch, PowerCut))
     with pytest.raises(PowerCut):
-        searched(folder, total, trainer=trainer, artifacts=folder / "a", **options)  # type: ignore[arg-type]
+        searched(folder, total, trainer=trainer, artifacts=folder / "a", **options)
     bury(folder)
 
 
@@ -171,7 +172,7 @@ def test_a_torn_checkpoint_is_passed_over_for_the_one_before(tmp_path: Path) -> 
 
 def test_a_state_that_does_not_fit_lets_the_trial_begin_again(tmp_path: Path) -> None:
     class Picky(FakeTrainer):
-        def open(self, members):  # type: ignore[no-untyped-def]
+        def open(self, members: Sequence[Member]) -> FakeCohort:
             if any(member.state for member in members):
                 raise ValueError("another network's")
             return super().open(members)
@@ -200,7 +201,7 @@ def test_a_trial_that_has_lost_a_parameter_is_drawn_again(name: str, tmp_path: P
 
 def test_of_a_cohort_only_the_one_whose_state_does_not_fit_begins_again(tmp_path: Path) -> None:
     class Picky(FakeTrainer):
-        def open(self, members):  # type: ignore[no-untyped-def]
+        def open(self, members: Sequence[Member]) -> FakeCohort:
             if any(member.state and member.key == 5 for member in members):
                 raise ValueError("damaged")
             return super().open(members)

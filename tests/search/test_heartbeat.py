@@ -1,7 +1,7 @@
 from pathlib import Path
 
 import pytest
-from optuna.trial import TrialState
+from optuna.trial import FrozenTrial, TrialState
 
 from search.claims import Claim, claim
 from search.heartbeat import SILENCE_S, Heart, Silence
@@ -89,7 +89,7 @@ def test_the_trial_of_a_process_elsewhere_that_stays_silent_is_replaced(
     clock = Clock()
 
     class Passing(Silence):
-        def is_undecided(self, trial):  # type: ignore[no-untyped-def]
+        def is_undecided(self, trial: FrozenTrial) -> bool:
             clock.now_s += SILENCE_S  # as if somebody waited
             return super().is_undecided(trial)
 

@@ -161,7 +161,7 @@ def test_a_database_is_examined_but_for_lines(
     assert "no study or trial mentions" in capsys.readouterr().out
     assert main(["--storage", address, "--artifacts", "a", "--fix"]) == 0
     assert not orphan.exists()
-    place.storage.engine.dispose()  # type: ignore[attr-defined]
+    place.close()
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,27 @@
+"""The options by which every command finds a study and the files that its trials left."""
+
+import argparse
+from pathlib import Path
+
+from search.artifacts import DEFAULT_ARTIFACTS
+from search.storage import DEFAULT_STORAGE
+
+
+def add_storage(parser: argparse.ArgumentParser) -> None:
+    """Add `--storage`."""
+    parser.add_argument(
+        "--storage", default=DEFAULT_STORAGE, metavar="PATH|URL", help="default: %(default)s"
+    )
+
+
+def add_artifacts(
+    parser: argparse.ArgumentParser, meaning: str = "search.run's --artifacts"
+) -> None:
+    """Add `--artifacts`, with its meaning as the help tells it."""
+    parser.add_argument(
+        "--artifacts",
+        type=Path,
+        default=DEFAULT_ARTIFACTS,
+        metavar="DIR",
+        help=f"{meaning} (default: %(default)s)",
+    )
