@@ -20,6 +20,8 @@ from mame_cnn.streaming import gathered
 
 Batch = tuple[Tensor, Tensor]
 """Images [N, C, H, W] and labels [N] that all members share, or a row a member."""
+WHOLE = slice(None)
+"""The share of one process that trains alone: all images of a batch."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +51,12 @@ def n_steps_per_epoch(n_images: int, batch_size: int) -> int:
 
 
 def epoch_batches(
-    data: DeviceData, views: Sequence[View], *, batch_size: int, data_seed: int
+    data: DeviceData,
+    views: Sequence[View],
+    *,
+    batch_size: int,
+    data_seed: int,
+    share: slice = WHOLE,
 ) -> Iterator[Batch]:
     """Return normalised, augmented training images and their labels, a batch a step.
 
@@ -63,9 +70,10 @@ def epoch_batches(
 
     Args:
         views: one a member.
+        share: which images of every batch to make; labels are those of the whole batch.
     """
     epochs = dict.fromkeys(view.epoch for view in views)
-    passes = {epoch: _draw_pass(data, epoch, batch_size, data_seed) for epoch in epochs}
+    passes = {epoch: _draw_pass(data, epoch, batch_size, data_seed, share) for epoch in epochs}
     return _batches(data, views, passes)
 
 
@@ -76,12 +84,14 @@ class _Pass:
     images: Iterator[Tensor]
     """uint8 [N, H, W, C] a step."""
     labels: Tensor
-    """int64 [S, N]."""
+    """int64 [S, N of the whole batch]."""
     drawn: Tensor
-    """[S, N, 9], what the augmentation needs."""
+    """[S, N, 9], what the augmentation of these images needs."""
 
 
-def _draw_pass(data: DeviceData, epoch: int, batch_size: int, data_seed: int) -> _Pass:
+def _draw_pass(
+    data: DeviceData, epoch: int, batch_size: int, data_seed: int, share: slice
+) -> _Pass:
     train = data.train
     batch_size = min(batch_size, len(train))
     n_steps = n_steps_per_epoch(len(train), batch_size)
@@ -90,9 +100,9 @@ def _draw_pass(data: DeviceData, epoch: int, batch_size: int, data_seed: int) ->
     rows = order[:n_images].view(n_steps, batch_size).to(train.images.device)
     drawn = draw(n_images, generator(data_seed, "augmentation", epoch)).to(data.scale)
     return _Pass(
-        images=gathered(train.images, rows, data.scale.device),
+        images=gathered(train.images, rows[:, share], data.scale.device),
         labels=train.labels[rows.to(train.labels.device)],
-        drawn=drawn.unflatten(0, (n_steps, batch_size)),
+        drawn=drawn.unflatten(0, (n_steps, batch_size))[:, share],
     )
 
 

@@ -11,7 +11,7 @@ from contextlib import AbstractContextManager, nullcontext
 import torch
 from torch import Tensor
 
-from mame_cnn.batches import Batch, Epoch, View, epoch_batches, n_steps_per_epoch
+from mame_cnn.batches import WHOLE, Batch, Epoch, View, epoch_batches, n_steps_per_epoch
 from mame_cnn.coefficients import gather_coefficients
 from mame_cnn.config import Config
 from mame_cnn.device_data import DeviceData, DeviceSplit
@@ -197,6 +197,7 @@ class Cohort:
             ],
             batch_size=batch_size,
             data_seed=self._data_seed,
+            share=self._share_of_batch(),
         )
         self.network.set_dropout_generators(
             [
@@ -226,6 +227,10 @@ class Cohort:
             n_images += labels.shape[-1]
             n_steps += 1
         return losses / n_steps, n_correct / n_images
+
+    def _share_of_batch(self) -> slice:
+        """Return which images of every batch are trained on here: all of them."""
+        return WHOLE
 
     def _train_step(self, images: Tensor, labels: Tensor, lr: Tensor) -> tuple[Tensor, Tensor]:
         """Update every member once at lr [T, 1]; return its logits [T, N, K] and loss [T]."""

@@ -15,6 +15,8 @@ from commands.errors import UserError
 from mame_cnn.cohort import Cohort
 from mame_cnn.config import Config
 from mame_cnn.device_data import DeviceData
+from mame_cnn.distributed import ALONE, Ranks, RanksLostError
+from mame_cnn.distributed_cohort import SharedCohort, with_largest_share
 from mame_cnn.energy import meter_of
 from mame_cnn.network import infeasible
 from mame_cnn.progress import EpochResult
@@ -37,7 +39,7 @@ class FinalTraining:
     """Whether validation images were kept apart: else what was measured on them says nothing."""
     stopped_because: str
     is_interrupted: bool
-    """Whether Ctrl-C ended it."""
+    """Whether Ctrl-C ended it, or the end of another process of the training."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +48,7 @@ class Failed:
 
     reason: str
     is_interrupted: bool = False
-    """Whether Ctrl-C ended it."""
+    """Whether Ctrl-C ended it, or the end of another process of the training."""
 
 
 Ending = FinalTraining | Failed
@@ -55,20 +57,33 @@ OnEpoch = Callable[[Sequence[EpochResult]], None]
 
 
 def train_together(
-    configs: Sequence[Config], data: DeviceData, on_epoch: OnEpoch, *, keeps_last: bool = False
+    configs: Sequence[Config],
+    data: DeviceData,
+    on_epoch: OnEpoch,
+    *,
+    keeps_last: bool = False,
+    ranks: Ranks = ALONE,
 ) -> Iterator[tuple[int, Ending]]:
     """Train a cohort; yield each member's place and what it left, as soon as it ended.
 
     A member ends when its budget is spent, validation stops improving, or its loss diverges.
-    Ctrl-C in an epoch ends all that have an epoch to keep; it is raised again if none has.
-    Raises `MemoryError` if the cohort does not fit.
+    Ctrl-C in an epoch, or the end of another process of the training, ends all that have an epoch
+    to keep; it is raised again if none has. Raises `MemoryError` if the cohort does not fit.
 
     Args:
         keeps_last: keep the last epoch, not the best one: validation images are trained on.
+        ranks: the processes that train it together, of which each calls this alike.
     """
-    need, device = step_memory(configs[0], data), data.scale.device
+    need, device = (
+        step_memory(with_largest_share(configs[0], data, ranks), data),
+        data.scale.device,
+    )
     check_room(len(configs), need, device)
-    cohort = Cohort(configs, range(len(configs)), data, meter_of(device))
+    keys = range(len(configs))
+    if ranks.n == 1:
+        cohort = Cohort(configs, keys, data, meter_of(device))
+    else:
+        cohort = SharedCohort(configs, keys, data, ranks)
     members = {key: _Member(config, keeps_last) for key, config in enumerate(configs)}
     try:
         while members:
@@ -81,10 +96,11 @@ def train_together(
                 yield key, members.pop(key).ending()
             if ended and members:
                 cohort.drop(ended)
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, RanksLostError) as error:
         if not any(member.kept for member in members.values()):
             raise
-        yield from ((key, member.ending("Ctrl-C")) for key, member in members.items())
+        interruption = str(error) or "Ctrl-C"
+        yield from ((key, member.ending(interruption)) for key, member in members.items())
 
 
 def train_to_the_end(

@@ -1,6 +1,7 @@
 """`python -m mame_cnn.train CONFIG.toml`: train one configuration to the end."""
 
 import argparse
+import os
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -9,16 +10,20 @@ from pathlib import Path
 from statistics import mean, stdev
 from typing import Any
 
+import torch
 from rich.console import Console
 
 from commands.errors import UserError, exit_status
+from mame_cnn.config import Config
 from mame_cnn.config_file import read_config
 from mame_cnn.data.dataset import Dataset
 from mame_cnn.data.load import load_dataset
 from mame_cnn.device import choose_device
-from mame_cnn.device_data import to_device
+from mame_cnn.device_data import DeviceData, to_device
+from mame_cnn.distributed import Ranks, joined, named_by_rank, said_by_the_first
+from mame_cnn.distributed_training import check_alike, check_shareable, train_in_turn
 from mame_cnn.environment import environment
-from mame_cnn.final_training import Failed, FinalTraining, check_feasible
+from mame_cnn.final_training import Ending, Failed, FinalTraining, check_feasible
 from mame_cnn.model_file import WEIGHTS, read_model
 from mame_cnn.onnx_export import ONNX, check_installed, export
 from mame_cnn.precision import choose_precision
@@ -34,51 +39,108 @@ examples:
   python -m mame_cnn.train studies/regularization/best.toml --epochs 100 --seeds 3
   python -m mame_cnn.train studies/regularization/best.toml --data ~/mame --device cuda
   python -m mame_cnn.train studies/regularization/best.toml --train-on-val --ema 0.999
+  torchrun --standalone --nproc-per-node 2 -m mame_cnn.train studies/regularization/best.toml
 """
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; return its exit status."""
-    options = _parser().parse_args(argv)
-    config, provenance = read_config(options.config)
-    if options.out is not None:
-        check_is_free(options.out)
-    if options.onnx:
-        check_installed()
-    plan = Plan.of(options)
-    device = choose_device(options.device)
-    precision = choose_precision(options.precision, device)
-    source = config.data.source if options.data is None else options.data
-    dataset = load_dataset(source, config.data.image_size, progress=not options.quiet)
-    console = Console(quiet=options.quiet, highlight=False, soft_wrap=True)
-    for note in dataset.notes:
-        console.print(note, markup=False)
-    _warn_of_other_data(provenance, dataset, console)
-    config = plan.applied(config, dataset.source, provenance)
-    configs = [with_seed(config, number) for number in range(options.seeds)]
-    data = plan.data(to_device(dataset, device, precision=precision))
-    check_feasible(configs[:1], data)
-    names = [f"seed {number}" for number in range(1, options.seeds + 1)]
-    display = TrainingDisplay(console, names, config.training.epochs)
-    told = _Told(provenance, plan, console)
-    with unfinished_run(_parent(options)) as staging, display.shown():
-        keeper = RunKeeper(staging, dataset, environment(device, precision), plan.splits)
-        for number, ending in train_all(
-            configs,
-            data,
-            cohort=plan.cohort_size(device),
-            on_epoch=display.epoch,
-            keeps_last=plan.uses_val,
-        ):
-            if isinstance(ending, Failed):
-                told.failed(ending, names[number])
-            else:
-                places = _places(options, number)
-                folder = keeper.keep(configs[number], provenance, ending, places)
-                told.trained(ending, number, folder)
-                if options.onnx:
-                    export(read_model(folder / WEIGHTS), folder / ONNX)
-    return told.exit_status()
+    ranks = Ranks.of(os.environ)
+    with said_by_the_first(ranks):
+        options = _parser().parse_args(argv)
+        config, provenance = read_config(options.config)
+        if options.out is not None:
+            check_is_free(options.out)
+        if options.onnx:
+            check_installed()
+    options.quiet |= not ranks.is_first
+    with named_by_rank(ranks):
+        device = choose_device(ranks.device_name(options.device))
+        precision = choose_precision(options.precision, device)
+    with said_by_the_first(ranks):
+        source = config.data.source if options.data is None else options.data
+        dataset = load_dataset(source, config.data.image_size, progress=not options.quiet)
+    run = _Run(options, provenance, dataset, device, precision, ranks)
+    with named_by_rank(ranks), joined(ranks, device):
+        return run.train(config)
+
+
+@dataclass(frozen=True)
+class _Run:
+    """What the command has opened."""
+
+    options: argparse.Namespace
+    provenance: dict[str, Any]
+    dataset: Dataset
+    device: torch.device
+    precision: torch.dtype
+    ranks: Ranks
+
+    def train(self, config: Config) -> int:
+        """Train the configuration with every seed; return the command's exit status."""
+        options, dataset = self.options, self.dataset
+        plan = Plan.of(options)
+        console = Console(quiet=options.quiet, highlight=False, markup=False, soft_wrap=True)
+        for note in dataset.notes:
+            console.print(note, markup=False)
+        _warn_of_other_data(self.provenance, dataset, console)
+        with said_by_the_first(self.ranks):
+            config = plan.applied(config, dataset.source, self.provenance)
+        configs = [with_seed(config, number) for number in range(options.seeds)]
+        data = plan.data(to_device(dataset, self.device, precision=self.precision))
+        with said_by_the_first(self.ranks):
+            check_feasible(configs[:1], data)
+            check_shareable(config, data, self.ranks, plan.cohort)
+        check_alike(self.ranks, self._facts(config), self.device)
+        names = [f"seed {number}" for number in range(1, options.seeds + 1)]
+        display = TrainingDisplay(console, names, config.training.epochs)
+        told = _Told(self.provenance, plan, console)
+        endings = self._endings(configs, data, plan, display)
+        if not self.ranks.is_first:
+            for _ in endings:
+                pass
+            return 0  # what there is to say, the first one says
+        with unfinished_run(_parent(options)) as staging, display.shown():
+            keeper = RunKeeper(staging, dataset, self._environment(), plan.splits)
+            for number, ending in endings:
+                if isinstance(ending, Failed):
+                    told.failed(ending, names[number])
+                else:
+                    places = _places(options, number)
+                    folder = keeper.keep(configs[number], self.provenance, ending, places)
+                    told.trained(ending, number, folder)
+                    if options.onnx:
+                        export(read_model(folder / WEIGHTS), folder / ONNX)
+        return told.exit_status()
+
+    def _endings(
+        self, configs: Sequence[Config], data: DeviceData, plan: Plan, display: TrainingDisplay
+    ) -> Iterator[tuple[int, Ending]]:
+        """Yield the place of each configuration and what its training left."""
+        if self.ranks.n == 1:
+            return train_all(
+                configs,
+                data,
+                cohort=plan.cohort_size(self.device),
+                on_epoch=display.epoch,
+                keeps_last=plan.uses_val,
+            )
+        return train_in_turn(
+            configs, data, self.ranks, on_epoch=display.epoch, keeps_last=plan.uses_val
+        )
+
+    def _facts(self, config: Config) -> dict[str, str]:
+        """Return what must be the same in all processes, which may run on several hosts."""
+        return {
+            "the configuration": config.digest,
+            "the data": self.dataset.digest,
+            "the precision": str(self.precision),
+            "torch": torch.__version__,
+        }
+
+    def _environment(self) -> dict[str, str]:
+        known = environment(self.device, self.precision)
+        return known if self.ranks.n == 1 else {**known, "processes": str(self.ranks.n)}
 
 
 def _parser() -> argparse.ArgumentParser:
