@@ -64,11 +64,12 @@ def _folders() -> Iterator[Path]:
 
 
 @contextmanager
-def serving(programs: Path) -> Iterator[Server]:
+def serving(programs: Path, more: str = "") -> Iterator[Server]:
     """Run a server of its own until the block ends.
 
     Args:
         programs: the folder with initdb and pg_ctl.
+        more: lines of its postgresql.conf, which count more than those here.
     """
     # Not in a test's own folder: the path of a socket may have 107 bytes (man 7 unix).
     with tempfile.TemporaryDirectory(prefix="pg-") as name:
@@ -88,7 +89,7 @@ def serving(programs: Path) -> Iterator[Server]:
 
         run("initdb", "--username", _USER, "--auth=trust", "--encoding=UTF8", "--no-sync")
         with (folder / "data" / "postgresql.conf").open("a") as settings:
-            settings.write(_SETTINGS.format(folder=folder))
+            settings.write(_SETTINGS.format(folder=folder) + more)
         run("pg_ctl", "--log", str(folder / "log"), "--wait", "start")
         try:
             yield Server(programs, folder)

@@ -21,6 +21,9 @@ _USERS = {
 class UserError(Exception):
     """A mistake that the user can mend; its message says what, where and what is allowed."""
 
+    status = 2
+    """With which a command ends; 1 where it could not finish, and not by the user's mistake."""
+
 
 @contextmanager
 def naming(path: Path) -> Iterator[None]:
@@ -53,14 +56,14 @@ def end_quietly_while_starting() -> None:
 
 
 def exit_status(command: Callable[[], int]) -> int:
-    """Run a command and return its exit status: 2 with one message for a user's mistake."""
+    """Run a command and return its exit status: with one message, 2 for a user's mistake."""
     if signal.getsignal(signal.SIGINT) == signal.SIG_DFL:
         signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         return command()
     except UserError as error:
         print(f"error: {_printable(str(error))}", file=sys.stderr)
-        return 2
+        return error.status
     except KeyboardInterrupt:
         print("stopped", file=sys.stderr)
         return 130

@@ -1,7 +1,7 @@
 """Files of studies and trials, in an artifact store of Optuna's: its dashboard shows them too."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import BinaryIO
@@ -11,6 +11,9 @@ from optuna.artifacts.exceptions import ArtifactNotFound
 from optuna.study import Study
 from optuna.trial import FrozenTrial, Trial
 
+from search.artifact_place import ArtifactPlace
+from search.bucket import BucketPath
+from search.bucket_store import BucketStore, upload
 from search.trials import ARTIFACTS
 
 _MOST_BYTES = 256 * 2**20
@@ -19,11 +22,27 @@ DEFAULT_ARTIFACTS = Path("studies/artifacts")
 
 
 class Artifacts:
-    """The files of studies and trials in one folder."""
+    """The files of studies and trials in one folder, or in a part of a bucket."""
 
-    def __init__(self, folder: Path) -> None:
-        """Name the folder; it is made once there is something to keep."""
+    def __init__(
+        self, folder: ArtifactPlace, unreadable: Callable[[str], None] | None = None
+    ) -> None:
+        """Name the folder; it is made once there is something to keep.
+
+        Args:
+            unreadable: is told once where reading fails, and files then count as missing; None:
+                that is raised.
+        """
         self.folder = folder
+        self._unreadable = unreadable
+        self._has_told = False
+
+    @property
+    def store(self) -> FileSystemArtifactStore | BucketStore:
+        """The files as a store of Optuna's, in which they are found by their ids."""
+        if isinstance(self.folder, BucketPath):
+            return BucketStore(self.folder)
+        return FileSystemArtifactStore(self.folder)
 
     def keep(self, owner: Study | Trial, files: Mapping[str, bytes]) -> None:
         """Keep files of a study, or of a trial that has not ended, by name.
@@ -33,18 +52,10 @@ class Artifacts:
         """
         if not files:
             return
-        self.folder.mkdir(parents=True, exist_ok=True)
-        with TemporaryDirectory(prefix=".", dir=self.folder) as written:
-            for name, content in files.items():
-                Path(written, name).write_bytes(content)
-            ids = {
-                name: upload_artifact(
-                    artifact_store=_MovingStore(self.folder),
-                    file_path=str(Path(written, name)),
-                    study_or_trial=owner,
-                )
-                for name in files
-            }
+        if isinstance(self.folder, BucketPath):
+            ids = upload(self.folder, owner, files)
+        else:
+            ids = _move_in(self.folder, owner, files)
         owner.set_user_attr(ARTIFACTS, ids)
 
     def read(self, owner: Study | FrozenTrial, name: str) -> bytes | None:
@@ -53,11 +64,48 @@ class Artifacts:
         if artifact is None:
             return None
         try:
-            with FileSystemArtifactStore(self.folder).open_reader(artifact) as file:
-                is_sound = os.fstat(file.fileno()).st_size <= _MOST_BYTES
-                return file.read() if is_sound else None
+            with self._opened(artifact) as file:
+                content = file.read(_MOST_BYTES + 1)
+                return content if len(content) <= _MOST_BYTES else None
         except (ArtifactNotFound, ValueError):  # the latter for an id that leads out of the folder
             return None
+        except OSError as error:
+            if self._unreadable is None:
+                raise
+            self._tell_once(
+                f"--artifacts {self.folder}: {error.strerror or error}", self._unreadable
+            )
+            return None
+
+    def _opened(self, artifact: str) -> BinaryIO:
+        """Open a file; of a large one in a bucket only as much is fetched as tells that it is."""
+        if isinstance(self.folder, BucketPath):
+            return BucketStore(self.folder).open_reader(artifact, at_most=_MOST_BYTES + 1)
+        return FileSystemArtifactStore(self.folder).open_reader(artifact)
+
+    def _tell_once(self, fault: str, tell: Callable[[str], None]) -> None:
+        if not self._has_told:
+            self._has_told = True
+            tell(f"{fault}: files of trials cannot be read and count as missing")
+
+
+def open_artifacts(
+    place: ArtifactPlace,
+    unreadable: Callable[[str], None] | None = None,
+    *,
+    create: bool = False,
+) -> Artifacts:
+    """Return the files in a place; `UserError` for a bucket that is not there, or not for us.
+
+    Args:
+        unreadable: see `Artifacts`.
+        create: whether to make a folder that does not exist; nobody makes buckets here.
+    """
+    if isinstance(place, BucketPath):
+        place.check()
+    elif create:
+        place.mkdir(parents=True, exist_ok=True)
+    return Artifacts(place, unreadable)
 
 
 def artifact_id(owner: Study | FrozenTrial, name: str) -> str | None:
@@ -65,6 +113,22 @@ def artifact_id(owner: Study | FrozenTrial, name: str) -> str | None:
     ids = owner.user_attrs.get(ARTIFACTS)
     found = ids.get(name) if isinstance(ids, Mapping) else None
     return found if isinstance(found, str) else None
+
+
+def _move_in(folder: Path, owner: Study | Trial, files: Mapping[str, bytes]) -> dict[str, str]:
+    """Write files beside the others in a folder, then name each on its owner as it moves in."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with TemporaryDirectory(prefix=".", dir=folder) as written:
+        for name, content in files.items():
+            Path(written, name).write_bytes(content)
+        return {
+            name: upload_artifact(
+                artifact_store=_MovingStore(folder),
+                file_path=str(Path(written, name)),
+                study_or_trial=owner,
+            )
+            for name in files
+        }
 
 
 class _MovingStore(FileSystemArtifactStore):

@@ -1,8 +1,8 @@
 """Checkpoints of trials that have not ended: from there they go on, whatever stopped them.
 
 One folder for each trial's place in a study, one file for each checkpoint: a line of JSON, then
-the trainer's own bytes. Files are written aside, forced to the disk and renamed; the last two are
-kept, so that there is always a whole one.
+the trainer's own bytes. Files are written aside, forced to the disk and renamed, objects of a
+bucket are whole by their nature; the last two are kept, so that there is always a whole one.
 """
 
 import hashlib
@@ -15,10 +15,12 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from tempfile import NamedTemporaryFile
-from typing import Any
+from typing import Any, overload
 
 from optuna.study import Study
 
+from search.artifact_place import ArtifactPlace
+from search.bucket import BucketPath
 from search.records import PlainRecord, plain
 from search.trainer import Record
 
@@ -55,16 +57,16 @@ class Checkpoint:
 
 
 class Checkpoints:
-    """The checkpoints of all studies whose artifacts are in one folder."""
+    """The checkpoints of all studies whose artifacts are in one folder or bucket."""
 
-    def __init__(self, artifacts: Path) -> None:
+    def __init__(self, artifacts: ArtifactPlace) -> None:
         self.folder = artifacts / FOLDER
 
-    def folder_of(self, study: Study, place: int) -> Path:
+    def folder_of(self, study: Study, place: int) -> ArtifactPlace:
         """Return where the checkpoints of a study's trial are."""
         return self.study_folder(study) / str(place)
 
-    def study_folder(self, study: Study) -> Path:
+    def study_folder(self, study: Study) -> ArtifactPlace:
         """Return where the checkpoints of a study are."""
         # Both name a folder, and a storage may come from a stranger.
         name, identity = study.study_name, study.user_attrs.get(IDENTITY)
@@ -76,61 +78,63 @@ class Checkpoints:
     def keep(self, study: Study, place: int, checkpoint: Checkpoint) -> None:
         """Write a checkpoint, then remove all but the last two; `OSError` where it cannot be."""
         folder = self.folder_of(study, place)
-        _make(folder)
-        content = _content(checkpoint)
-        name = f"{checkpoint.epoch}-{checkpoint.trial}.ckpt"
-        with NamedTemporaryFile(dir=folder, prefix=".", delete=False) as file:
-            try:
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
-                os.chmod(file.name, 0o644)  # whoever shares the study may go on with it
-                os.replace(file.name, folder / name)
-            except BaseException:
-                with suppress(OSError):
-                    os.unlink(file.name)
-                raise
+        name, content = f"{checkpoint.epoch}-{checkpoint.trial}.ckpt", _content(checkpoint)
+        if isinstance(folder, BucketPath):
+            (folder / name).write_bytes(content)
+        else:
+            _write(folder, name, content)
         # Those of later epochs could not be gone on from, or their trial would be there.
-        names = [path.name for path in files(folder)]
-        kept = names[names.index(name) :][:_KEPT]
-        for other in set(names) - set(kept):
-            (folder / other).unlink(missing_ok=True)
+        paths = list(files(folder))
+        at = [path.name for path in paths].index(name)
+        for other in [*paths[:at], *paths[at + _KEPT :]]:
+            other.unlink(missing_ok=True)
 
     def latest(self, study: Study, place: int, config: Mapping[str, Any]) -> Checkpoint | None:
         """Return the newest whole checkpoint of this configuration; None if there is none."""
         wanted = config_digest(config)
-        for path in files(self.folder_of(study, place)):
-            with suppress(OSError, DamagedCheckpointError):
-                checkpoint = read(path)
-                if checkpoint.config == wanted:
-                    return checkpoint
+        with suppress(OSError):  # a store that cannot be reached has none
+            for path in files(self.folder_of(study, place)):
+                with suppress(OSError, DamagedCheckpointError):
+                    checkpoint = read(path)
+                    if checkpoint.config == wanted:
+                        return checkpoint
         return None
 
     def places(self, study: Study) -> list[int]:
         """Return the places of trials that have checkpoints."""
         folder = self.study_folder(study)
-        names = [path.name for path in folder.iterdir()] if folder.is_dir() else []
-        return [int(name) for name in names if name.isdecimal()]
+        if isinstance(folder, Path) and not folder.is_dir():
+            return []
+        return [int(path.name) for path in folder.iterdir() if path.name.isdecimal()]
 
     def remove(self, study: Study, place: int) -> None:
         """Remove the checkpoints of a trial that has ended."""
-        shutil.rmtree(self.folder_of(study, place), ignore_errors=True)
+        folder = self.folder_of(study, place)
+        if isinstance(folder, BucketPath):
+            with suppress(OSError):
+                folder.remove()
+            return
+        shutil.rmtree(folder, ignore_errors=True)
         with suppress(OSError):  # others are still in there
-            self.study_folder(study).rmdir()
-            self.folder.rmdir()
+            folder.parent.rmdir()
+            folder.parent.parent.rmdir()
 
 
-def files(folder: Path) -> Iterator[Path]:
+@overload
+def files(folder: Path) -> Iterator[Path]: ...
+@overload
+def files(folder: ArtifactPlace) -> Iterator[ArtifactPlace]: ...
+def files(folder: ArtifactPlace) -> Iterator[ArtifactPlace]:
     """Yield the files of checkpoints in a trial's folder, newest first."""
-    if not folder.is_dir():
+    if isinstance(folder, Path) and not folder.is_dir():
         return
-    found = ((_NAME.fullmatch(path.name), path) for path in folder.iterdir())
+    found = [(_NAME.fullmatch(path.name), path) for path in folder.iterdir()]
     named = [((int(name[1]), int(name[2])), path) for name, path in found if name]
     for _, path in sorted(named, reverse=True):
         yield path
 
 
-def read(path: Path) -> Checkpoint:
+def read(path: ArtifactPlace) -> Checkpoint:
     """Read a checkpoint and check its digest; `DamagedCheckpointError` where it is not whole."""
     with path.open("rb") as file:
         line = file.readline(_LONGEST_HEADER)
@@ -167,6 +171,22 @@ def checkpoint(
     """Return the checkpoint of a trial after the last of its records."""
     kept = tuple(map(plain, records))
     return Checkpoint(trial, kept[-1].epoch, config_digest(config), kept, state)
+
+
+def _write(folder: Path, name: str, content: bytes) -> None:
+    """Write a file, whole or not at all, whatever happens to the machine."""
+    _make(folder)
+    with NamedTemporaryFile(dir=folder, prefix=".", delete=False) as file:
+        try:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+            os.chmod(file.name, 0o644)  # whoever shares the study may go on with it
+            os.replace(file.name, folder / name)
+        except BaseException:
+            with suppress(OSError):
+                os.unlink(file.name)
+            raise
 
 
 def _make(folder: Path) -> None:

@@ -8,20 +8,24 @@ else is drawn.
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from optuna.exceptions import UpdateFinishedTrialError
+from optuna.samplers import RandomSampler
 from optuna.trial import FrozenTrial, Trial, TrialState
 
 from search import owner
 from search.checkpoints import Checkpoint, Checkpoints
 from search.continuing import MOST_DEATHS, go_on, n_deaths
+from search.database_lock import DatabaseLock
 from search.distributions import suggest, tidy
+from search.drafting import draft
 from search.drawing import Infeasible
 from search.heartbeat import Silence
 from search.parameters import Value
 from search.samplers import Sampler
 from search.space import Space
+from search.storage import Lock
 from search.study import OpenStudy
 from search.trials import (
     FAILURE,
@@ -29,7 +33,7 @@ from search.trials import (
     LOST,
     OWNER,
     PLACE,
-    free_place,
+    UNCLAIMED,
     is_counted,
     place,
     point,
@@ -73,28 +77,66 @@ def claim(
         checkpoints: from where stopped trials go on; None: they begin again.
         silence: tells which processes of other hosts have died; None: none has.
     """
-    study = opened.study
-    with opened.place.lock:
-        close_lost(opened, say, silence)
-        trials = study.get_trials(deepcopy=False)
-        if sum(map(is_counted, trials)) >= total:
-            return "total"
-        whole = (trial for trial in unfinished(trials) if _is_whole(opened.space, trial))
-        if stopped := next(whole, None):
-            trial, checkpoint = go_on(opened, stopped, checkpoints)
-            return Claim(trial, stopped.params, place(stopped), stopped, checkpoint)
-        if sampler.is_exhausted(study):
-            return "grid"
-        own = free_place(trials)
-        study.sampler = sampler.at(own)
-        trial = study.ask()
+    lock = opened.place.lock
+    while True:
+        claimed: Claim | Refusal | None = None
         try:
-            trial.set_user_attr(OWNER, owner.this_process())
-            trial.set_user_attr(PLACE, own)
-            return Claim(trial, opened.space.draw(lambda row: suggest(trial, row)), own)
-        except BaseException as error:
-            give_up(opened, trial, type(error).__name__)
-            raise
+            with lock:
+                trials = close_lost(opened, say, silence)
+                claimed = _claim(opened, sampler, total, checkpoints, trials)
+        except (UpdateFinishedTrialError, ValueError):  # another has closed what this would
+            if not _was_lost(lock):
+                raise
+        if not _was_lost(lock) and claimed is not None:
+            return claimed
+        # The storage went away meanwhile, and the lock with it: others may have claimed the same.
+        if isinstance(claimed, Claim):
+            give_up(opened, claimed.trial, UNCLAIMED)
+
+
+def _claim(
+    opened: OpenStudy,
+    sampler: Sampler,
+    total: int,
+    checkpoints: Checkpoints | None,
+    trials: Sequence[FrozenTrial],
+) -> Claim | Refusal:
+    """Claim a trial; the caller holds the lock, under which it has read these."""
+    study = opened.study
+    sums = opened.roll.read(trials)
+    if sums.n_counted >= total:
+        return "total"
+    whole = (trial for trial in sums.unfinished() if _is_whole(opened.space, trial))
+    if stopped := next(whole, None):
+        trial, checkpoint = go_on(opened, stopped, checkpoints)
+        return Claim(trial, stopped.params, place(stopped), stopped, checkpoint)
+    if sampler.is_exhausted(study):
+        return "grid"
+    own = {OWNER: owner.this_process(), PLACE: sums.free_place}
+    if any(trial.state == TrialState.WAITING for trial in sums.open):
+        return _claim_waiting(opened, sampler.at(sums.free_place), own)
+    template = draft(study, opened.space, sampler.at(sums.free_place), trials, own)
+    trial_id = opened.place.storage.create_new_trial(study._study_id, template_trial=template)
+    study.sampler = RandomSampler(0)  # asked for nothing: all parameters are there
+    return Claim(Trial(study, trial_id), template.params, sums.free_place)
+
+
+def _claim_waiting(opened: OpenStudy, sampler: Sampler, attributes: Mapping[str, Any]) -> Claim:
+    """Claim a trial that was enqueued; what it leaves open is drawn."""
+    opened.study.sampler = sampler
+    trial = opened.study.ask()
+    try:
+        for name, value in attributes.items():
+            trial.set_user_attr(name, value)
+        drawn = opened.space.draw(lambda row: suggest(trial, row))
+        return Claim(trial, drawn, attributes[PLACE])
+    except BaseException as error:
+        give_up(opened, trial, type(error).__name__)
+        raise
+
+
+def _was_lost(lock: Lock) -> bool:
+    return isinstance(lock, DatabaseLock) and lock.was_lost
 
 
 def give_up(opened: OpenStudy, trial: Trial, reason: str) -> None:
@@ -106,22 +148,30 @@ def give_up(opened: OpenStudy, trial: Trial, reason: str) -> None:
 def end(
     opened: OpenStudy, trial: Trial, state: TrialState, values: Sequence[float] | None = None
 ) -> None:
-    """End a trial; `UpdateFinishedTrialError` if another process has ended it."""
+    """End a trial; `UpdateFinishedTrialError` if another process has ended it.
+
+    Without the question to the storage that Optuna's `tell` asks before, so that one that is away
+    does not keep a result from its spool.
+    """
     opened.place.storage.set_trial_state_values(trial._trial_id, state, values)
 
 
 def n_counted(opened: OpenStudy) -> int:
     """Count the trials of the study's total."""
-    return sum(is_counted(trial) for trial in opened.study.get_trials(deepcopy=False))
+    return opened.roll.read(opened.study.get_trials(deepcopy=False)).n_counted
 
 
-def close_lost(opened: OpenStudy, say: Say, silence: Silence | None = None) -> None:
+def close_lost(
+    opened: OpenStudy, say: Say, silence: Silence | None = None
+) -> Sequence[FrozenTrial]:
     """Close running trials whose process has died; the caller holds the lock.
 
     Left open they would keep their places in the total, and repel the sampler. They go on later,
-    unless process after process has died over one of them.
+    unless process after process has died over one of them. Returns all trials as they then are.
     """
-    running = opened.study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
+    trials = opened.study.get_trials(deepcopy=False)
+    is_open = opened.roll.read(trials).open
+    running = [trial for trial in is_open if trial.state == TrialState.RUNNING]
     lost = dict(_lost(running, silence))
     for trial, reason in lost.values():
         if (n := n_deaths(trial)) >= MOST_DEATHS:
@@ -133,6 +183,8 @@ def close_lost(opened: OpenStudy, say: Say, silence: Silence | None = None) -> N
             storage.set_trial_state_values(trial._trial_id, TrialState.FAIL)
     if lost:
         say(f"closed what a dead process left running, to go on with: trial {_listed(lost)}")
+        trials = opened.study.get_trials(deepcopy=False)
+    return trials
 
 
 def _is_whole(space: Space, trial: FrozenTrial) -> bool:
@@ -151,8 +203,7 @@ def enqueue_baselines(opened: OpenStudy, infeasible: Infeasible, say: Say) -> No
     """Have the space's known good trials tried next, those that have not been."""
     space = opened.space
     with opened.place.lock:
-        close_lost(opened, say)
-        trials = opened.study.get_trials(deepcopy=False)
+        trials = close_lost(opened, say)
         known = {point(trial.params) for trial in trials if is_counted(trial)}
         known |= {point(trial.params) for trial in unfinished(trials)}
         known |= {

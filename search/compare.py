@@ -19,7 +19,7 @@ from rich.console import Console
 from commands.arguments import whole
 from commands.errors import UserError, exit_status, naming
 from search import pins
-from search.artifacts import Artifacts
+from search.artifacts import Artifacts, open_artifacts
 from search.comparable import Predicted, left_out
 from search.comparison import Comparison, compare
 from search.comparison_text import show, to_csv, to_markdown
@@ -44,7 +44,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     _check(options)
     place = open_storage(options.storage, create=False)
     studies = [load_study(place, name) for name in options.studies]
-    comparison = compare_studies(studies, Artifacts(options.artifacts), seed=options.seed)
+    comparison = compare_studies(studies, open_artifacts(options.artifacts), seed=options.seed)
     console = Console(markup=False, highlight=False, emoji=False)
     if not console.is_terminal:
         console = Console(

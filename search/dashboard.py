@@ -15,11 +15,11 @@ from pathlib import Path
 from socketserver import ThreadingMixIn
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
-from optuna.artifacts import FileSystemArtifactStore
 from optuna_dashboard import wsgi
 
 from commands.errors import UserError, exit_status
-from search.artifacts import DEFAULT_ARTIFACTS
+from search.artifact_place import ArtifactPlace
+from search.artifacts import DEFAULT_ARTIFACTS, open_artifacts
 from search.place_options import add_artifacts, add_storage
 from search.storage import Place, open_storage
 
@@ -51,19 +51,19 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 0
 
 
-def command(place: Place, artifacts: Path) -> str:
+def command(place: Place, artifacts: ArtifactPlace) -> str:
     """Return the command that shows these studies, ready to paste."""
     given = "" if artifacts == DEFAULT_ARTIFACTS else f" --artifacts {shlex.quote(str(artifacts))}"
     return f"python -m search.dashboard{place.option}{given}"
 
 
-def make_dashboard(place: Place, artifacts: Path, host: str, port: int) -> WSGIServer:
+def make_dashboard(place: Place, artifacts: ArtifactPlace, host: str, port: int) -> WSGIServer:
     """Return a server that listens already; `UserError` where it cannot.
 
     Args:
         port: 0 for any that is free.
     """
-    app = wsgi(place.storage, artifact_store=FileSystemArtifactStore(artifacts))
+    app = wsgi(place.storage, artifact_store=open_artifacts(artifacts).store)
     try:
         kind = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
         server_class = _ServerOfIPv6 if kind == socket.AF_INET6 else _Server
@@ -83,7 +83,7 @@ def address(server: WSGIServer) -> str:
     return f"http://{f'[{host}]' if ':' in host else host}:{port}/dashboard"
 
 
-def remarks(host: str, artifacts: Path) -> list[str]:
+def remarks(host: str, artifacts: ArtifactPlace) -> list[str]:
     """Return what a person should know before looking."""
     said = []
     if not is_loopback(host):
@@ -91,7 +91,7 @@ def remarks(host: str, artifacts: Path) -> list[str]:
             f"warning: --host {host}: the dashboard has no login; whoever reaches this machine "
             "can read, change and delete the studies (127.0.0.1 keeps it to this machine)"
         )
-    if not artifacts.is_dir():
+    if isinstance(artifacts, Path) and not artifacts.is_dir():
         said.append(f"--artifacts {artifacts}: no such folder; files of trials are not shown")
     return said
 

@@ -12,12 +12,25 @@ from sqlalchemy.pool import NullPool
 
 from commands.errors import UserError
 from search.database_lock import DatabaseLock
+from search.database_writes import Database
+from search.secrets import without_password
 
 _DRIVERS = ("psycopg", "psycopg2")
 """For PostgreSQL, the preferred one first. SQLAlchemy's own choice varies with its version, and is
 made without looking."""
-_PASSWORDS = ("password", "passwd")
-"""Under which names drivers read one after the question mark of an address."""
+_MYSQL_DRIVERS = {"MySQLdb": "mysqldb", "pymysql": "pymysql"}
+"""By module; SQLAlchemy's own choice comes first."""
+_SILENCE = {
+    "connect_timeout": 10,
+    "keepalives_idle": 30,
+    "keepalives_interval": 10,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 60_000,
+}
+"""Seconds (the last: milliseconds) after which a host that no longer answers has gone.
+
+libpq would wait for hours; what the address says counts more.
+"""
 _A_TABLE = "studies"
 """One of those that Optuna makes."""
 
@@ -33,11 +46,6 @@ def read_address(given: str) -> URL:
             "one looks like postgresql://user@host/studies"
         ) from error
     return url.set(drivername="postgresql") if url.drivername == "postgres" else url
-
-
-def without_password(url: URL) -> str:
-    """Return an address as it may be shown."""
-    return url.difference_update_query(_PASSWORDS).render_as_string(hide_password=True)
 
 
 def sqlite_file(url: URL) -> Path | None:
@@ -68,13 +76,36 @@ def open_database(url: URL, *, create: bool) -> RDBStorage:
             f"--storage {without_password(url)}: holds no studies yet; search.run makes its tables"
         )
     # A trial may train for hours: a connection that was cut meanwhile is found out and replaced.
-    return RDBStorage(
-        url.render_as_string(hide_password=False), engine_kwargs={"pool_pre_ping": True}
-    )
+    kwargs = {"pool_pre_ping": True, "connect_args": _arguments(url)}
+    address = url.render_as_string(hide_password=False)
+    storage = Database(address, engine_kwargs=kwargs, skip_compatibility_check=True)
+    try:
+        storage._version_manager.check_table_schema_compatibility()
+    except RuntimeError as error:
+        storage.engine.dispose()
+        raise UserError(f"--storage {without_password(url)}: {_of_versions(error)}") from None
+    return storage
+
+
+def _arguments(url: URL) -> dict[str, int]:
+    """Return what a driver is told besides the address."""
+    if url.drivername.removeprefix("postgresql+") not in _DRIVERS:
+        return {}
+    return {name: value for name, value in _SILENCE.items() if name not in url.query}
+
+
+def _of_versions(error: RuntimeError) -> str:
+    """Return Optuna's words about tables of another version, with a command that exists."""
+    words = str(error).replace("$ optuna", "optuna").replace("$STORAGE_URL", "and this address")
+    return f"{words} Or keep it, and search.copy the studies with the Optuna that made it."
 
 
 def _with_driver(url: URL) -> URL:
-    """Return an address of PostgreSQL with the driver that is installed, any other unchanged."""
+    """Return an address with the driver that is installed, if it names none."""
+    if url.drivername == "mysql":
+        there = (name for module, name in _MYSQL_DRIVERS.items() if find_spec(module))
+        driver = next(there, None)
+        return url.set(drivername=f"mysql+{driver}") if driver else url
     if url.drivername != "postgresql":
         return url
     for name in _DRIVERS:

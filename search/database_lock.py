@@ -6,11 +6,14 @@ free again as soon as that ends: with its process, or a minute after a host has 
 
 from threading import RLock
 from types import TracebackType
+from typing import Any
 
 from sqlalchemy import Connection, create_engine, text
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.pool import NullPool
+
+from search.patience import Patience
 
 _KEY = 0x6D616D652D636E6E
 """How PostgreSQL is told the lock: `mame-cnn` in ASCII. It is another one in every database."""
@@ -41,9 +44,16 @@ class DatabaseLock:
         """Name the database; nothing connects to it before the lock is taken."""
         # A connection of its own each time: nothing that the storage does can end its transaction.
         self._engine = create_engine(url, poolclass=NullPool)
+        self._begin()
+
+    def _begin(self) -> None:
+        self.patience: Patience | None = None
+        """With which a server that does not answer is asked again; None: it is not."""
+        self.was_lost = False
+        """Whether it was lost under its last holder: then others may have held it meanwhile."""
         self._threads = RLock()
         self._depth = 0
-        self._connection: Connection | None = None
+        self._held: Any = None
 
     @staticmethod
     def serves(url: URL) -> bool:
@@ -59,7 +69,8 @@ class DatabaseLock:
         self._threads.acquire()
         try:
             if self._depth == 0:
-                self._connection = self._wait()
+                self._held = self.patience.wait_for(self._take) if self.patience else self._take()
+                self.was_lost = False
             self._depth += 1
         except BaseException:
             self._threads.release()
@@ -74,14 +85,14 @@ class DatabaseLock:
     ) -> None:
         try:
             self._depth -= 1
-            if self._depth == 0 and self._connection is not None:
-                _end(self._connection)
-                self._connection = None
+            if self._depth == 0:
+                held, self._held = self._held, None
+                self.was_lost = not self._let_go(held)
         finally:
             self._threads.release()
 
-    def _wait(self) -> Connection:
-        """Return a connection that holds the lock."""
+    def _take(self) -> Any:
+        """Wait until the lock is free; return what holds it: here, a connection."""
         connection = self._engine.connect()
         try:
             if connection.dialect.name == _POSTGRESQL:
@@ -98,11 +109,14 @@ class DatabaseLock:
             raise
         return connection
 
-
-def _end(connection: Connection) -> None:
-    try:
-        connection.rollback()
-    except SQLAlchemyError:
-        pass  # the connection was lost, and the lock with it
-    finally:
-        connection.close()
+    def _let_go(self, held: Any) -> bool:
+        """Free the lock; return whether it was held until now."""
+        connection: Connection = held
+        try:
+            connection.rollback()
+        except SQLAlchemyError:
+            return False  # the connection was lost, and the lock with it
+        else:
+            return True
+        finally:
+            connection.close()

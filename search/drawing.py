@@ -22,12 +22,16 @@ from search.distributions import distributions, tidy, uniform
 from search.parameters import Parameter, Value
 from search.seeds import derive
 from search.space import Space
+from search.trials import ranked
 
 Infeasible = Callable[[Mapping[str, Value]], str | None]
 """Says why parameters (fixed ones included) cannot be trained, or None."""
 
 _N_UNIFORM_DRAWS = 2000
 """Finds a feasible share of 1 in 400 with 99 % certainty: 1 - (1 - 1/400)**2000 = 0.993."""
+
+N_BEST_SEEN = 50
+"""Of older trials. TPE learns what is good from the best 25 at most (Optuna's `gamma`)."""
 
 
 @dataclass(frozen=True)
@@ -42,6 +46,8 @@ class Recipe:
     """Names drawn jointly; None leaves it to the sampler to infer them from the trials."""
     draws_known: bool = False
     """Whether values that are known must be drawn all the same, and are then replaced."""
+    n_seen: int | None = None
+    """The most trials that it learns from, where its work grows with them; None: all."""
 
 
 def check_trainable(space: Space, infeasible: Infeasible) -> None:
@@ -93,6 +99,19 @@ class FeasibleSampler(BaseSampler):
         sharing = copy(self)
         sharing._shared = dict(values)
         return sharing
+
+    def seen(self, trials: Sequence[FrozenTrial]) -> Sequence[FrozenTrial]:
+        """Return those of a study's trials that it learns from: the best and the newest."""
+        most = self._recipe.n_seen
+        if most is None or len(trials) <= most:
+            return trials
+        newest = len(trials) - most + N_BEST_SEEN
+        best = {trial.number for trial in ranked(trials[:newest])[:N_BEST_SEEN]}
+        return [
+            trial
+            for trial in trials
+            if trial.number >= newest or trial.number in best or not trial.state.is_finished()
+        ]
 
     def is_exhausted(self, study: Study) -> bool:
         """Tell whether there is nothing left to draw; never, for a sampler that may repeat."""

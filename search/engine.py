@@ -69,7 +69,8 @@ def search(
         checkpoints = Checkpoints(artifacts.folder)
         saving = Saving(opened.study, checkpoints, display.said, checkpoint_every_s)
     books = Books(opened, display, artifacts, saving)
-    crews = Crews(opened, trainer, books, sampler, total, seed, cohort, silence or Silence())
+    silence = silence or Silence(since=opened.place.returned_s)
+    crews = Crews(opened, trainer, books, sampler, total, seed, cohort, silence)
     loop = _Loop(opened, trainer, total, crews, pruner, books, stop)
     display.opened(books.standing())
     try:

@@ -51,9 +51,13 @@ class EventDisplay:
         """Send why the search ended."""
         self._send("outcome", outcome.ended, outcome.message)
 
-    def refused(self, message: str) -> None:
-        """Send the message of a mistake that is the user's to mend."""
-        self._send("refused", message)
+    def refused(self, message: str, status: int = 2) -> None:
+        """Send why the process ends: a mistake that is the user's to mend, if the status is 2."""
+        self._send("refused", message, status)
+
+    def storage(self, is_away: bool, line: str) -> None:
+        """Send that the storage is away, or back; all workers find it out, and one line tells."""
+        self._send("storage", is_away, line)
 
     def _send(self, *event: Any) -> None:
         # Where nobody listens any more, `stop_with_parent` ends the search in good order.

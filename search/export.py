@@ -25,7 +25,7 @@ from commands.arguments import whole
 from commands.errors import UserError, exit_status, naming
 from commands.strangers import check_tree
 from search import pins
-from search.artifacts import Artifacts
+from search.artifacts import open_artifacts
 from search.diverse import RULE, diverse_trials
 from search.place_options import add_artifacts, add_storage
 from search.sound import study_folder
@@ -55,7 +55,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     if arguments.top is not None:
         trials = different_trials(study)
         if arguments.diverse:
-            trials = diverse_trials(trials, arguments.top, Artifacts(arguments.artifacts), print)
+            artifacts = open_artifacts(arguments.artifacts)
+            trials = diverse_trials(trials, arguments.top, artifacts, print)
         paths = export_top(place, study, trials[: arguments.top], out)
         if len(paths) < arguments.top:
             print(f"{len(paths)} different complete trials, not {arguments.top}: all are exported")

@@ -1,6 +1,6 @@
 """The grid: every feasible point of a finite space once, known good ones first, then no more."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from copy import copy
 from itertools import chain
 from typing import Any
@@ -49,6 +49,10 @@ class GridSampler(BaseSampler):
         sharing = copy(self)
         sharing._shared = dict(values)
         return sharing
+
+    def seen(self, trials: Sequence[FrozenTrial]) -> Sequence[FrozenTrial]:
+        """Return all trials: each takes its point."""
+        return trials
 
     def is_exhausted(self, study: Study) -> bool:
         """Tell whether every feasible point, of those with shared values, has its trial."""

@@ -4,6 +4,7 @@ A process of this host is looked at; one of another host that has not counted fo
 dead. The minutes are the observer's own: what clocks say elsewhere is not asked.
 """
 
+import math
 import threading
 import time
 from collections.abc import Callable, Iterable
@@ -79,10 +80,20 @@ class Silence:
     """Observes running trials of other hosts, and tells which have been silent for too long."""
 
     def __init__(
-        self, *, limit_s: float = SILENCE_S, clock: Callable[[], float] = time.monotonic
+        self,
+        *,
+        limit_s: float = SILENCE_S,
+        clock: Callable[[], float] = time.monotonic,
+        since: Callable[[], float] = lambda: -math.inf,
     ) -> None:
+        """Begin.
+
+        Args:
+            since: when the storage last came back, by the clock: silence before that says nothing.
+        """
         self._limit_s = limit_s
         self._clock = clock
+        self._since = since
         self._seen: dict[int, _Seen] = {}
 
     def death(self, trial: FrozenTrial) -> str | None:
@@ -97,7 +108,7 @@ class Silence:
         if seen is None or seen.signs != signs:
             self._seen[trial._trial_id] = _Seen(signs, now, has_moved=seen is not None)
             return None
-        silent_s = now - seen.at_s
+        silent_s = now - max(seen.at_s, self._since())
         if silent_s < self._limit_s:
             return None
         return f"its process on {process.get('host')} has been silent for {silent_s:.0f} s"

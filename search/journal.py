@@ -25,6 +25,13 @@ from commands.errors import UserError, naming
 from search.doctor.line import LONGEST, read_line
 from search.doctor.wording import began
 
+LOCK_VARIABLE = "MAME_JOURNAL_LOCK"
+"""The environment variable that chooses the lock; one for all processes on a journal."""
+_LOCKS: dict[str, type[JournalFileOpenLock] | type[JournalFileSymlinkLock]] = {
+    "link": JournalFileSymlinkLock,
+    "open": JournalFileOpenLock,
+}
+"""By making a link, or a file that must not be there: for file systems without safe links."""
 _FIRST_BYTES = b'{"op_code":'  # how Optuna writes the first record of every journal
 _LATER_RECORD = re.compile(rb"[\n\0]" + re.escape(_FIRST_BYTES))
 _LOOKED_INTO = 16 * 2**20
@@ -78,8 +85,7 @@ class Journal(JournalFileBackend):
         Args:
             say: tells the user in one line what an earlier writer left unfinished.
         """
-        # On Windows ordinary users cannot make symbolic links.
-        lock_type = JournalFileOpenLock if os.name == "nt" else JournalFileSymlinkLock
+        lock_type = _lock_type()
         self._path = path
         # The lock is a link to what it is given. A relative path would be read from the lock's own
         # folder and lead nowhere: who waits would then spin, and never break a dead writer's lock.
@@ -166,6 +172,15 @@ class Journal(JournalFileBackend):
                 _cut(file, end, end + len(unfinished))
                 self._tell(unfinished, "it was cut off")
             _append(file, text.encode(), end, is_forced=is_forced)
+
+
+def _lock_type() -> type[JournalFileOpenLock] | type[JournalFileSymlinkLock]:
+    """Return the kind of lock that the environment names, or that the system allows."""
+    # On Windows ordinary users cannot make symbolic links.
+    chosen = os.environ.get(LOCK_VARIABLE) or ("open" if os.name == "nt" else "link")
+    if chosen not in _LOCKS:
+        raise UserError(f"${LOCK_VARIABLE}: expected {' or '.join(_LOCKS)}, got {chosen}")
+    return _LOCKS[chosen]
 
 
 def _open_to_append(path: Path) -> FileIO:

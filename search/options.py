@@ -4,6 +4,8 @@ import argparse
 from pathlib import Path
 
 from commands.arguments import cohort, seconds, seconds_or_0, whole
+from commands.errors import UserError
+from search.patience import DEFAULT_PATIENCE_S
 from search.place_options import add_artifacts, add_storage
 from search.pruners import PRUNERS
 from search.samplers import SAMPLERS
@@ -11,6 +13,8 @@ from search.saving import DEFAULT_BETWEEN_S
 from search.worker import DEFAULT_HANG_LIMIT_S
 
 DEFAULT_TRIALS = 50
+ENGINES = ("local", "ray")
+_OF_RAY = ("address", "gpus_per_worker", "cpus_per_worker")
 
 EXAMPLES = """\
 examples:
@@ -19,6 +23,7 @@ examples:
   python -m search.run spaces/capacity.py --data ~/mame --image-size 64 --device cuda
   python -m search.run spaces/capacity.py --data ~/mame --image-size 64 --workers 4
   python -m search.run spaces/dropout.py --sampler grid --study dropout-mame
+  python -m search.run spaces/capacity.py --engine ray --workers 8 --gpus-per-worker 1
 """
 
 
@@ -48,6 +53,13 @@ def make_parser() -> argparse.ArgumentParser:
     add("--image-size", type=int, metavar="PX", help="default: 256; 32 for the digits")
     add("--epochs", type=whole(at_least=1), metavar="E", help="default: the space's")
     add_storage(parser)
+    add(
+        "--storage-patience",
+        type=seconds_or_0,
+        default=DEFAULT_PATIENCE_S,
+        metavar="SECONDS",
+        help="how long a search waits for a database that goes away (default: %(default)g)",
+    )
     add_artifacts(
         parser,
         "where trials leave their curves, validation probabilities and pictures, for "
@@ -99,8 +111,53 @@ def make_parser() -> argparse.ArgumentParser:
         help="a worker that tells nothing and uses no processor for so long is replaced "
         "(default: %(default)g)",
     )
+    add(
+        "--engine",
+        choices=ENGINES,
+        default=ENGINES[0],
+        help="where workers run: on this machine, or on the nodes of a Ray cluster "
+        "(default: %(default)s)",
+    )
+    add(
+        "--address",
+        metavar="auto|HOST:PORT",
+        help="the Ray cluster (default: $RAY_ADDRESS, then the one that runs here, then one that "
+        "is started for this search)",
+    )
+    add(
+        "--gpus-per-worker",
+        type=gpus,
+        metavar="G",
+        help="on Ray: 1, or a share such as 0.5; 0: the CPU (default: 1 where there are any)",
+    )
+    add(
+        "--cpus-per-worker",
+        type=whole(at_least=1),
+        metavar="C",
+        help="on Ray: cores of a worker, which are its threads (default: 1)",
+    )
     add("--quiet", action="store_true", help="print the outcome only")
     # How a process starts its workers: their device, threads, end in seconds of the monotonic
     # clock, and the request to stop that was there before.
     add("--as-worker", nargs=4, help=argparse.SUPPRESS)
     return parser
+
+
+def check_engine(options: argparse.Namespace) -> None:
+    """Raise `UserError` for options that the engine does not have."""
+    given = [name for name in _OF_RAY if getattr(options, name) is not None]
+    if options.engine != "ray" and given:
+        raise UserError(f"--{given[0].replace('_', '-')}: needs --engine ray")
+
+
+def gpus(text: str) -> float:
+    """Return a number of GPUs, 0 to 1: a network trains on one."""
+    try:
+        number = float(text)
+    except ValueError:
+        number = -1.0
+    if not 0 <= number <= 1:
+        raise argparse.ArgumentTypeError(
+            f"a worker trains on one GPU: expected a number from 0 to 1, got {text}"
+        )
+    return number

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from search.out_of_memory import n_oom_kills
+from search.slurm import slurm_job
 
 OOM_KILLS = "oom_kills"
 """How many processes the kernel had killed for want of memory when this one began its trial."""
@@ -32,6 +33,7 @@ def this_process() -> dict[str, str | int]:
         "pid": pid,
         "started": process_start(pid) or "",
         OOM_KILLS: n_oom_kills(),
+        **slurm_job(),
     }
 
 

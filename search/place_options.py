@@ -1,8 +1,8 @@
 """The options by which every command finds a study and the files that its trials left."""
 
 import argparse
-from pathlib import Path
 
+from search.artifact_place import METAVAR, artifact_place
 from search.artifacts import DEFAULT_ARTIFACTS
 from search.storage import DEFAULT_STORAGE
 
@@ -20,8 +20,8 @@ def add_artifacts(
     """Add `--artifacts`, with its meaning as the help tells it."""
     parser.add_argument(
         "--artifacts",
-        type=Path,
+        type=artifact_place,
         default=DEFAULT_ARTIFACTS,
-        metavar="DIR",
+        metavar=METAVAR,
         help=f"{meaning} (default: %(default)s)",
     )

@@ -7,9 +7,10 @@ it starts itself again, once for each.
 
 import argparse
 import math
+import socket
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,15 +25,19 @@ from mame_cnn.device import choose_device
 from mame_cnn.parameters import space_faults
 from mame_cnn.precision import choose_precision
 from mame_cnn.trainer import ImageTrainer
-from search.artifacts import Artifacts
+from search.artifacts import Artifacts, open_artifacts
 from search.display import Display, make_display
 from search.drawing import check_trainable
 from search.engine import search
 from search.events import EventDisplay, stop_with_parent
-from search.options import DEFAULT_TRIALS, make_parser
+from search.options import DEFAULT_TRIALS, check_engine, make_parser
 from search.outcome import Outcome
+from search.patience import Patience
 from search.pruners import Pruner, make_pruner
+from search.ray_cluster import Cluster, reached
+from search.ray_engine import run_on_ray
 from search.samplers import SAMPLERS, Sampler, make_sampler
+from search.secrets import by_environment
 from search.shares import Share, n_usable_cores, shares
 from search.space import Choice, Parameter, Space, Value
 from search.space_file import load_space
@@ -51,8 +56,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; return its exit status."""
     given = list(sys.argv[1:] if argv is None else argv)
     options = make_parser().parse_args(given)
+    given = by_environment(given, options.storage)
     if options.as_worker:
         return _work(options)
+    check_engine(options)
+    if options.engine == "ray":
+        say = Console(quiet=options.quiet, highlight=False, markup=False).print
+        with reached(options.address, say) as cluster:
+            return _search_on(cluster, given, options)
     device = choose_device(options.device)
     precision = choose_precision(options.precision, device)
     workers = shares(
@@ -72,6 +83,32 @@ def main(argv: Sequence[str] | None = None) -> int:
     else:
         commands = _commands(given, workers, options.timeout, asked)
         outcome = run_workers(opened, commands, options.trials, display, options.hang_limit)
+    summarise(outcome, opened.name, opened.place, options.artifacts)
+    return outcome.exit_status
+
+
+def _search_on(cluster: Cluster, given: Sequence[str], options: argparse.Namespace) -> int:
+    """Search on the nodes of a cluster; this process shows it, and trains nothing."""
+    need = cluster.need(options.device, options.gpus_per_worker, options.cpus_per_worker)
+    cpu = torch.device("cpu")
+    # Whether a node's device computes in bfloat16 is its worker's to find out.
+    precision = "auto" if options.precision == "bfloat16" else options.precision
+    job = _prepare(options, cpu, choose_precision(precision, cpu))
+    opened = job.opened
+    display = make_display(opened.name, job.n_expected, job.trainer.epochs, is_quiet=options.quiet)
+    asked = request(opened.study)
+    outcome = run_on_ray(
+        opened,
+        cluster,
+        # From when it starts: no two machines have one monotonic clock.
+        lambda left_s: _arguments(given, need.device, need.cpus, f"+{left_s}", asked),
+        need,
+        options.workers or (cluster.room(need) if need.gpus else 1),
+        options.trials,
+        display,
+        timeout_s=options.timeout,
+        hang_limit_s=options.hang_limit,
+    )
     summarise(outcome, opened.name, opened.place, options.artifacts)
     return outcome.exit_status
 
@@ -105,13 +142,22 @@ class _Job:
             display=display,
             stop=Stop(study, timeout_s=timeout_s, say=display.said, request=asked),
             cohort=_cohort_size(self.options.cohort, self.trainer.device),
-            artifacts=Artifacts(self.options.artifacts),
+            artifacts=Artifacts(self.options.artifacts, unreadable=display.said),
             checkpoint_every_s=self.options.checkpoint_every,
         )
 
 
-def _prepare(options: argparse.Namespace, device: torch.device, precision: torch.dtype) -> _Job:
-    """Make everything ready; what a mistake would leave behind is made last."""
+def _prepare(
+    options: argparse.Namespace,
+    device: torch.device,
+    precision: torch.dtype,
+    tell: Callable[[bool, str], None] | None = None,
+) -> _Job:
+    """Make everything ready; what a mistake would leave behind is made last.
+
+    Args:
+        tell: see `Patience`; None: the user is told by this process.
+    """
     name = options.space.stem if options.study is None else options.study
     check_name(name)
     space = load_space(options.space)
@@ -122,10 +168,14 @@ def _prepare(options: argparse.Namespace, device: torch.device, precision: torch
     sampler_name = options.sampler or _fitting_sampler(space)
     sampler = make_sampler(sampler_name, space, trainer.infeasible, options.seed)
     pruner = make_pruner(options.pruner, trainer.epochs)
-    options.artifacts.mkdir(parents=True, exist_ok=True)
-    opened = open_study(open_storage(options.storage), name, space, trainer)
+    artifacts = open_artifacts(options.artifacts, create=True)
+    # Which worker may begin while the storage is away; a mistake in its address is told at once.
+    patience = Patience(options.storage_patience, from_start=bool(options.as_worker))
+    patience.tell = tell or patience.tell
+    place = open_storage(options.storage, create=not options.as_worker, patience=patience)
+    opened = open_study(place, name, space, trainer)
     if opened.is_new:  # which no worker finds: this process opens the study before them
-        _keep_sheets(opened.study, dataset, Artifacts(options.artifacts))
+        _keep_sheets(opened.study, dataset, artifacts)
     n_expected = options.trials
     if sampler_name == "grid":  # which ends with its last point
         n_expected = min(n_expected, space.n_grid_points() or n_expected)
@@ -180,23 +230,28 @@ def _commands(
     """Return this command again, once for each worker with its share."""
     # The monotonic clock is one for all processes of a machine, and nobody sets it.
     until = math.inf if timeout_s is None else time.monotonic() + timeout_s
-    this = [sys.executable, "-m", "search.run"]
     return [
         Command(
-            # In front: what was given may end in arguments after `--`.
-            [
-                *(*this, "--as-worker", share.device, str(share.n_threads), str(until)),
-                *(asked or "", *given),
-            ],
+            [sys.executable, *_arguments(given, share.device, share.n_threads, str(until), asked)],
             share.n_threads,
         )
         for share in workers
     ]
 
 
+def _arguments(
+    given: Sequence[str], device: str, n_threads: int, until: str, asked: str | None
+) -> list[str]:
+    """Return what Python is called with for a worker of this command."""
+    own = ["-m", "search.run", "--as-worker", device, str(n_threads), until, asked or ""]
+    return [*own, *given]  # in this order: what was given may end in arguments after `--`
+
+
 def _work(options: argparse.Namespace) -> int:
     """Search as one of several workers, and tell the process that started them."""
     name, n_threads, until, asked = options.as_worker
+    # With a sign in front, seconds from now.
+    until_s = float(until) + (time.monotonic() if until.startswith("+") else 0)
     stop_with_parent()
     torch.set_num_threads(int(n_threads))
     device = torch.device(name)
@@ -205,12 +260,16 @@ def _work(options: argparse.Namespace) -> int:
     options.quiet = True
     events = EventDisplay(sys.stdout)
     try:
-        job = _prepare(options, device, choose_precision(options.precision, device))
-        left_s = float(until) - time.monotonic()
+        precision = choose_precision(options.precision, device)
+        job = _prepare(options, device, precision, tell=events.storage)
+        if job.opened.is_new:
+            there = f"--storage {job.opened.place.given} on {socket.gethostname()}"
+            raise UserError(f"{there}: is another one, without the study; hosts must share it")
+        left_s = until_s - time.monotonic()
         events.came_to(job.run(events, None if left_s == math.inf else left_s, asked or None))
     except UserError as error:
-        events.refused(str(error))
-        return 2
+        events.refused(str(error), error.status)
+        return error.status
     return 0
 
 

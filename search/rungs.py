@@ -9,11 +9,12 @@ After Li et al. 2020 (arXiv 1810.05934), who rank in the same asynchronous way.
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from optuna.study import Study
-from optuna.trial import TrialState
+from optuna.trial import FrozenTrial, TrialState
 
+from search.roll import Newly
 from search.trials import best_until
 
 _FRACTIONS = (1 / 8, 1 / 4, 1 / 2)  # each rung doubles the epochs and halves the trials
@@ -40,21 +41,25 @@ def is_kept(value: float, values: Sequence[float]) -> bool:
 
 
 class RungPruner:
-    """Prunes by the rung rule."""
+    """Prunes the trials of one study by the rung rule."""
 
     def __init__(self, epochs: int) -> None:
         self._rungs = rungs(epochs)
+        self._newly = Newly()
+        self._ended: dict[int, dict[int, float]] = {rung: {} for rung in self._rungs}
+        """Of trials that have ended, which change no more: best values by rung and number."""
 
     def doomed(self, study: Study, epochs: Mapping[int, int]) -> set[int]:
         """Return which trials are to end, of these that have each just reported an epoch."""
         judged = {number: epoch for number, epoch in epochs.items() if epoch in self._rungs}
         if not judged:
             return set()  # without a look at the storage: most epochs are no rung
-        trials = [trial for trial in study.get_trials(deepcopy=False) if trial.state in _STATES]
+        ended, running = self._newly.ended(study.get_trials(deepcopy=False))
+        for rung, reached in self._ended.items():
+            reached |= _reached(ended, rung)
         doomed: set[int] = set()
         for rung in set(judged.values()):
-            best = ((trial.number, best_until(trial, rung)) for trial in trials)
-            reached = {number: value for number, value in best if value is not None}
+            reached = self._ended[rung] | _reached(running, rung)
             values = list(reached.values())
             doomed |= {
                 number
@@ -62,3 +67,9 @@ class RungPruner:
                 if epoch == rung and number in reached and not is_kept(reached[number], values)
             }
         return doomed
+
+
+def _reached(trials: Iterable[FrozenTrial], rung: int) -> dict[int, float]:
+    """Return the best values, by number, of those among these that count at a rung."""
+    best = ((each.number, best_until(each, rung)) for each in trials if each.state in _STATES)
+    return {number: value for number, value in best if value is not None}

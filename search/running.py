@@ -31,7 +31,6 @@ from search.trials import (
     METRICS,
     TRACEBACK,
     Tally,
-    tally,
 )
 
 _LONGEST_MESSAGE = 300
@@ -199,7 +198,7 @@ class Books:
 
     def standing(self) -> Tally:
         """Return how the study stands now."""
-        return tally(self.opened.study.get_trials(deepcopy=False))
+        return self.opened.roll.read(self.opened.study.get_trials(deepcopy=False)).tally()
 
 
 def _tell_failure(run: Running, record: Record, failure: str) -> None:

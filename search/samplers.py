@@ -24,6 +24,10 @@ from search.space import Space
 SAMPLERS = ("tpe", "random", "grid", "qmc", "cmaes", "gp")
 """The names, default first."""
 
+N_SEEN = 1000
+"""Of a study's trials, by TPE: whatever it does takes longer in proportion, and what is not among
+the best 25 is as well described by a thousand as by ten thousand."""
+
 Sampler = FeasibleSampler | GridSampler
 
 
@@ -49,7 +53,7 @@ def _tpe(space: Space, seed: int) -> Recipe:
             seed=trial_seed,
         )
 
-    return Recipe(_quiet(make), n_draws=100)
+    return Recipe(_quiet(make), n_draws=100, n_seen=N_SEEN)
 
 
 def _random(space: Space, seed: int) -> Recipe:

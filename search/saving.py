@@ -5,6 +5,7 @@ A trial that ends before that leaves none: it is sooner trained again than saved
 
 import time
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 from optuna.study import Study
@@ -80,8 +81,9 @@ class Saving:
         """
         running = [trial for trial in trials if trial.state == TrialState.RUNNING]
         needed = {place(trial) for trial in [*unfinished(trials), *running]}
-        for number in set(self.checkpoints.places(self.study)) - needed:
-            self.checkpoints.remove(self.study, number)
+        with suppress(OSError):  # a store that cannot be reached is swept the next time
+            for number in set(self.checkpoints.places(self.study)) - needed:
+                self.checkpoints.remove(self.study, number)
 
     def _checkpoint(self, run: Running, state: bytes) -> Checkpoint:
         return checkpoint(run.trial.number, run.config, run.records, state)
@@ -89,7 +91,8 @@ class Saving:
     def _say_once(self, error: Exception) -> None:
         if not self._has_said:
             self._has_said = True
+            reason = (error.strerror if isinstance(error, OSError) else None) or error
             self.say(
-                f"{self.checkpoints.folder}: {error}: checkpoints are not written; a trial whose "
+                f"{self.checkpoints.folder}: {reason}: checkpoints are not written; a trial whose "
                 "process dies begins again"
             )

@@ -3,7 +3,7 @@
 import difflib
 import uuid
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import optuna
 from optuna.exceptions import ExperimentalWarning
@@ -13,6 +13,7 @@ from optuna.study import Study
 from commands.errors import UserError
 from search import pins
 from search.checkpoints import IDENTITY
+from search.roll import Roll
 from search.sound import check_sound
 from search.space import Space
 from search.storage import Place
@@ -32,6 +33,8 @@ class OpenStudy:
     place: Place
     is_new: bool
     """Whether this process has begun it."""
+    roll: Roll = field(default_factory=Roll, compare=False, repr=False)
+    """What its trials come to."""
 
     @property
     def name(self) -> str:

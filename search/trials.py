@@ -47,6 +47,8 @@ INFEASIBLE = "infeasible"
 """What a single network of these parameters needs and does not get (memory)."""
 INTERRUPTED = "interrupted"
 """What stopped the trial from outside (Ctrl-C, the timeout); it does not count, and goes on."""
+UNCLAIMED = "its claim was given up: the storage had gone away"
+"""What interrupted a trial that nobody is to go on with, and that goes on for none."""
 LOST = "lost"
 """How the trial's process was found dead; the trial does not count, and goes on."""
 
@@ -76,21 +78,23 @@ def free_place(trials: Iterable[FrozenTrial]) -> int:
     return next(number for number in range(len(taken) + 1) if number not in taken)
 
 
+def goes_on(trial: FrozenTrial) -> bool:
+    """Tell whether this is a stopped trial, of which enough was written down to go on with."""
+    return (
+        trial.state == TrialState.FAIL
+        and not is_counted(trial)
+        and {PLACE, CONFIG, SEED} <= trial.user_attrs.keys()
+    )
+
+
 def unfinished(trials: Iterable[FrozenTrial]) -> list[FrozenTrial]:
     """Return the stopped trials that nobody has gone on for yet, in the order of their places.
 
     Those that were stopped before their configuration was written down are drawn again.
     """
-    trials = list(trials)
+    trials = [each for each in trials if each.user_attrs.get(INTERRUPTED) != UNCLAIMED]
     continued = {trial.user_attrs.get(CONTINUES) for trial in trials}
-    stopped = (
-        trial
-        for trial in trials
-        if trial.state == TrialState.FAIL
-        and not is_counted(trial)
-        and {PLACE, CONFIG, SEED} <= trial.user_attrs.keys()
-        and trial.number not in continued
-    )
+    stopped = (trial for trial in trials if goes_on(trial) and trial.number not in continued)
     return sorted(stopped, key=place)
 
 

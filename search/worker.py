@@ -1,10 +1,11 @@
-"""One process of a search, as the process that started it sees it."""
+"""A worker of a search, as the process that asked for it sees it; here one of this machine."""
 
 import os
 import signal
 import subprocess
 import threading
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,10 +32,10 @@ class Command:
     n_threads: int
 
 
-class Worker:
-    """A process that runs trials, and what is known of it."""
+class Worker(ABC):
+    """What is known of a worker, wherever it runs, and how to end it."""
 
-    def __init__(self, number: int, command: Command, inbox: Inbox) -> None:
+    def __init__(self, number: int, command: Command) -> None:
         self.number = number
         self.command = command
         self.running: set[int] = set()
@@ -45,7 +46,41 @@ class Worker:
         """The same for people."""
         self.is_stopping = False
         """Whether it was told to end."""
+        self.is_lost = False
+        """Whether the machine was lost on which it ran, which says nothing about the worker."""
         self.last_words = ""
+
+    @property
+    def has_died(self) -> bool:
+        """Whether it has ended, or will, without being told to or telling why."""
+        return self.ended is None and not self.is_stopping
+
+    @abstractmethod
+    def interrupt(self, number: int = signal.SIGINT) -> None:
+        """Tell it to end its trials and itself; only once, as a second time kills."""
+
+    @abstractmethod
+    def is_hung(self, limit_s: float) -> bool:
+        """Tell whether it has told nothing and computed nothing for so long."""
+
+    @abstractmethod
+    def end_at_once(self) -> None:
+        """End it; its end is told like any other."""
+
+    @abstractmethod
+    def kill(self) -> None:
+        """End it at once, and wait for its end."""
+
+    @abstractmethod
+    def how_it_died(self) -> str:
+        """Say how it ended."""
+
+
+class ProcessWorker(Worker):
+    """A process of this machine."""
+
+    def __init__(self, number: int, command: Command, inbox: Inbox) -> None:
+        super().__init__(number, command)
         self._hung_s = 0.0
         self._n_oom_kills = n_oom_kills()
         self._active_s = self._looked_s = time.monotonic()
@@ -62,11 +97,6 @@ class Worker:
         )
         self._reader = threading.Thread(target=self._read, args=(inbox,), daemon=True)
         self._reader.start()
-
-    @property
-    def has_died(self) -> bool:
-        """Whether it has ended, or will, without being told to or telling why."""
-        return self.ended is None and not self.is_stopping
 
     def interrupt(self, number: int = signal.SIGINT) -> None:
         """Tell the process to end its trials and itself; only once, as a second time kills."""

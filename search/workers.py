@@ -18,11 +18,12 @@ from search.display import Display
 from search.events import read_line
 from search.interrupts import held
 from search.outcome import Ended, Outcome, stopped, total_reached
+from search.patience import StorageLostError
 from search.records import PlainRecord
 from search.stopping import Reason
 from search.study import OpenStudy
 from search.trials import Tally, tally, unfinished
-from search.worker import DEFAULT_HANG_LIMIT_S, Command, Inbox, Worker
+from search.worker import DEFAULT_HANG_LIMIT_S, Command, Inbox, ProcessWorker, Worker
 
 _PRECEDENCE: tuple[Ended, ...] = (
     *("failures", "grid", "SIGTERM", "Ctrl-C", "search.stop", "timeout", "total"),
@@ -47,7 +48,7 @@ def run_workers(
     their epochs; a second one kills them. Raises `UserError` if a worker meets a mistake of the
     user's.
     """
-    workers = _Workers(opened, display, hang_limit_s)
+    workers = Workers(opened, display, hang_limit_s)
     display.opened(workers.standing())
     try:
         n_threads = commands[0].n_threads
@@ -62,16 +63,20 @@ def run_workers(
     return workers.outcome(total)
 
 
-class _Workers:
-    """The workers that run now, and how to show what they tell."""
+class Workers:
+    """The workers that run now, and how to show what they tell.
+
+    A subclass for workers of another kind says in `make` how one begins. It may add to `look`,
+    `bury`, `show` and `outcome`, and calls them; the rest is the same for all kinds.
+    """
 
     def __init__(self, opened: OpenStudy, display: Display, hang_limit_s: float) -> None:
-        self._opened = opened
-        self._display = display
+        self.opened = opened
+        self.display = display
         self._hang_limit_s = hang_limit_s
-        self._inbox: Inbox = SimpleQueue()
-        self._alive: list[Worker] = []
-        self._ended: list[Worker] = []
+        self.inbox: Inbox = SimpleQueue()
+        self.alive: list[Worker] = []
+        self.ended: list[Worker] = []
         self._said: set[str] = set()
         self._has_claimed = False
         self._n_deaths = 0
@@ -98,7 +103,7 @@ class _Workers:
         try:
             for number, command in enumerate(commands, start=1):
                 with held():
-                    self._start(number, command)
+                    self.alive.append(self.make(number, command))
             self._follow()
         except BaseException:
             self._stop()
@@ -106,13 +111,13 @@ class _Workers:
 
     def standing(self) -> Tally:
         """Return how the study stands now."""
-        return tally(self._opened.study.get_trials(deepcopy=False))
+        return tally(self.opened.study.get_trials(deepcopy=False))
 
     def outcome(self, total: int) -> Outcome:
         """Return what the search came to, by what workers have told and what the study has."""
-        name, standing, told = self._opened.name, self.standing(), self._told()
+        name, standing, told = self.opened.name, self.standing(), self.told()
         if not told or self._n_deaths >= _MOST_DEATHS:
-            how = next(each.how_it_died() for each in reversed(self._ended) if each.has_died)
+            how = next(each.how_it_died() for each in reversed(self.ended) if each.has_died)
             who = "workers die again and again" if told else "all workers have died"
             return Outcome(standing, "failures", f"study {name}: {who}: {how}")
         if "failures" not in told and standing.n_ended + standing.n_running >= total:
@@ -122,37 +127,38 @@ class _Workers:
         ended = min(told, key=_PRECEDENCE.index)
         return Outcome(standing, ended, told[ended].message)
 
-    def _told(self) -> dict[Ended, Worker]:
+    def told(self) -> dict[Ended, Worker]:
         """Return the workers that have told an outcome, by the reason for it."""
-        return {worker.ended: worker for worker in self._ended if worker.ended}
+        return {worker.ended: worker for worker in self.ended if worker.ended}
 
     def stopped_outcome(self) -> Outcome:
         """Return what the search came to that a signal has ended."""
-        trials = self._opened.study.get_trials(deepcopy=False)
-        message = stopped(self._opened.name, self._reason, len(unfinished(trials)))
+        trials = self.opened.study.get_trials(deepcopy=False)
+        message = stopped(self.opened.name, self._reason, len(unfinished(trials)))
         return Outcome(self.standing(), self._reason, message)
 
-    def _start(self, number: int, command: Command) -> None:
-        self._alive.append(Worker(number, command, self._inbox))
+    def make(self, number: int, command: Command) -> Worker:
+        """Begin a worker, which tells the inbox what it prints and when it has ended."""
+        return ProcessWorker(number, command, self.inbox)
 
     def _follow(self) -> None:
-        while self._alive:
+        while self.alive:
             with suppress(Empty):
-                worker, line = self._inbox.get(timeout=self._hang_limit_s / _LOOKS)
+                worker, line = self.inbox.get(timeout=self._hang_limit_s / _LOOKS)
                 with held():
                     if line is None:
-                        self._bury(worker)
+                        self.bury(worker)
                     else:
                         self._take(worker, line)
-            self._look()
+            self.look()
 
-    def _look(self) -> None:
+    def look(self) -> None:
         """Kill workers that hang, looking now and then; what they ran is gone on with."""
         now = time.monotonic()
         if now - self._looked_s < self._hang_limit_s / _LOOKS:
             return
         self._looked_s = now
-        for worker in self._alive:
+        for worker in self.alive:
             if worker.is_hung(self._hang_limit_s):
                 worker.end_at_once()
 
@@ -162,27 +168,29 @@ class _Workers:
             self._interrupt()
             self._follow()
         finally:
-            for worker in self._alive:
+            for worker in self.alive:
                 worker.kill()
 
     def _interrupt(self) -> None:
         number = signal.SIGTERM if self._reason == "SIGTERM" else signal.SIGINT
-        for worker in self._alive:
+        for worker in self.alive:
             worker.interrupt(number)
 
-    def _bury(self, worker: Worker) -> None:
-        self._alive.remove(worker)
-        self._ended.append(worker)
+    def bury(self, worker: Worker) -> None:
+        """Take leave of a worker that has ended, and replace it if it has died."""
+        self.alive.remove(worker)
+        self.ended.append(worker)
         if not worker.has_died:
             return
         for number in sorted(worker.running):
-            self._display.ended(number, "lost", self.standing())
-        self._n_deaths += 1
+            self.display.ended(number, "lost", self.standing())
+        if not worker.is_lost:
+            self._n_deaths += 1
         is_replaced = self._n_deaths < _MOST_DEATHS
         if is_replaced:
-            self._start(worker.number, worker.command)
-        others = "the others go on" if self._alive else "it was the last"
-        self._display.said(
+            self.alive.append(self.make(worker.number, worker.command))
+        others = "the others go on" if self.alive else "it was the last"
+        self.display.said(
             f"worker {worker.number} has died: {worker.how_it_died()}; "
             f"{'another takes its place' if is_replaced else others}"
         )
@@ -192,28 +200,32 @@ class _Workers:
         text, event = read_line(line)
         if text and not worker.is_stopping:
             worker.last_words = text
-            self._display.said(text)
+            self.display.said(text)
         if event is not None:
-            self._show(worker, event)
+            self.show(worker, event)
 
-    def _show(self, worker: Worker, event: Sequence[Any]) -> None:
+    def show(self, worker: Worker, event: Sequence[Any]) -> None:
+        """Show and remember an event that a worker tells."""
         match event:
             case ["said", line] if line not in self._said:
                 self._said.add(line)  # what is true of the study, all workers say
-                self._display.said(line)
+                self.display.said(line)
             case ["started", number]:
                 worker.running.add(number)
                 self._has_claimed = True
-                self._display.started(number)
+                self.display.started(number)
             case ["trained", *epoch]:
-                self._display.trained(PlainRecord(*epoch))
+                self.display.trained(PlainRecord(*epoch))
             case ["ended", number, how]:
                 worker.running.discard(number)
                 self._n_deaths = 0
-                self._display.ended(number, how, self.standing())
+                self.display.ended(number, how, self.standing())
             case ["outcome", ended, message]:
                 worker.ended, worker.message = ended, message
                 if ended == "failures":
                     self._interrupt()
-            case ["refused", message] if not worker.is_stopping:
-                raise UserError(message)
+            case ["storage", is_away, line]:
+                self.opened.place.tell(is_away, line)
+            case ["refused", message, status] if not worker.is_stopping:
+                kind = StorageLostError if status == StorageLostError.status else UserError
+                raise kind(message)

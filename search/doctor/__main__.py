@@ -1,7 +1,6 @@
 """`python -m search.doctor`: examine a storage and its files, and repair them with --fix."""
 
 import argparse
-import os
 import shlex
 import sys
 import time
@@ -15,6 +14,9 @@ from optuna.pruners import NopPruner
 from optuna.study import Study
 
 from commands.errors import UserError, exit_status
+from search.artifact_place import ArtifactPlace
+from search.artifacts import open_artifacts
+from search.bucket import BucketPath
 from search.checkpoints import Checkpoints
 from search.doctor.aside import Aside
 from search.doctor.dead_trials import alive, dead_trials
@@ -47,6 +49,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Examine a storage, and with --fix repair it; return the exit status."""
     options = _parser().parse_args(argv)
     optuna.logging.set_verbosity(optuna.logging.ERROR)
+    open_artifacts(options.artifacts)
     visit = Visit(options.fix)
     place: Place | None
     own: Path | None
@@ -86,7 +89,7 @@ class Visit:
         # Not the studies as examined: others may be going on, and leave files for new trials.
         return open_storage(given, create=False)
 
-    def studies(self, place: Place, own: Path | None, artifacts: Path) -> None:
+    def studies(self, place: Place, own: Path | None, artifacts: ArtifactPlace) -> None:
         """Examine the studies of a storage and the files that belong to them.
 
         Args:
@@ -95,7 +98,8 @@ class Visit:
         # Files first: what is written meanwhile is then at worst not looked at.
         checkpoints = Checkpoints(artifacts)
         folders = study_folders(checkpoints)
-        there = os.listdir(artifacts) if artifacts.is_dir() else []
+        is_there = isinstance(artifacts, BucketPath) or artifacts.is_dir()
+        there = {path.name for path in artifacts.iterdir()} if is_there else set()
         studies = _studies(place)
         sound = [study for study in studies if self._is_sound(study)]
         for study in sound:
@@ -105,7 +109,7 @@ class Visit:
         strange = {checkpoints.study_folder(study) for study in studies if study not in sound}
         folders = [folder for folder in folders if folder not in strange]
         self.see(kept_checkpoints(checkpoints, folders, sound, elsewhere, aside))
-        if artifacts.is_dir():
+        if is_there:
             self.see(kept_artifacts(artifacts, there, place.storage, studies, elsewhere, aside))
         else:
             self.see([Note(f"--artifacts {artifacts}: no such folder; no files were examined")])

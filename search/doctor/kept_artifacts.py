@@ -9,6 +9,8 @@ from optuna.storages import BaseStorage
 from optuna.study import Study
 from optuna.trial import FrozenTrial
 
+from search.artifact_place import ArtifactPlace
+from search.bucket import BucketPath
 from search.doctor.aside import Aside, is_old
 from search.doctor.finding import Finding, Note
 from search.trials import ARTIFACTS
@@ -22,7 +24,7 @@ _MOST_NAMED = 10
 
 
 def kept_artifacts(
-    folder: Path,
+    folder: ArtifactPlace,
     there: Collection[str],
     storage: BaseStorage,
     studies: Sequence[Study],
@@ -48,7 +50,7 @@ def kept_artifacts(
         gone = [
             owner
             for owner, ids in ids_of.items()
-            if owner not in writing and not all(_is_there(folder, name) for name in ids)
+            if owner not in writing and not all(_is_there(folder, there, name) for name in ids)
         ]
         if gone:
             named = ", ".join(gone[:_MOST_NAMED]) + (", ..." if len(gone) > _MOST_NAMED else "")
@@ -65,7 +67,7 @@ def kept_artifacts(
                 aside.remedy,
                 aside.taking(path),
             )
-        elif _UNFINISHED.fullmatch(name) and path.is_dir() and is_old(path):
+        elif isinstance(path, Path) and _is_unfinished(path):
             yield Finding(f"{path}: files that were never kept", "removed", _remover(path))
 
 
@@ -81,12 +83,19 @@ def _named(system: Mapping[str, object], own: Mapping[str, object]) -> set[str]:
     return ids
 
 
-def _is_there(folder: Path, name: str) -> bool:
-    return _ID.fullmatch(name) is not None and (folder / name).exists()
+def _is_there(folder: ArtifactPlace, there: Collection[str], name: str) -> bool:
+    return _ID.fullmatch(name) is not None and (name in there or (folder / name).exists())
 
 
-def _is_file(path: Path) -> bool:
+def _is_file(path: ArtifactPlace) -> bool:
+    """Tell whether this is a file that stays; an object of a bucket is there before its name."""
+    if isinstance(path, BucketPath):
+        return is_old(path)
     return path.is_file() and not path.is_symlink()
+
+
+def _is_unfinished(path: Path) -> bool:
+    return _UNFINISHED.fullmatch(path.name) is not None and path.is_dir() and is_old(path)
 
 
 def _remover(path: Path) -> Callable[[], None]:

@@ -2,11 +2,12 @@
 
 import shutil
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from pathlib import Path
 
 from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 
+from search.artifact_place import ArtifactPlace
+from search.bucket import BucketPath
 from search.checkpoints import (
     Checkpoints,
     DamagedCheckpointError,
@@ -21,7 +22,7 @@ from search.trials import CONFIG, place, unfinished
 
 def kept_checkpoints(
     checkpoints: Checkpoints,
-    folders: Sequence[Path],
+    folders: Sequence[ArtifactPlace],
     studies: Sequence[Study],
     elsewhere: Collection[str],
     aside: Aside,
@@ -45,14 +46,14 @@ def kept_checkpoints(
             )
 
 
-def study_folders(checkpoints: Checkpoints) -> list[Path]:
+def study_folders(checkpoints: Checkpoints) -> list[ArtifactPlace]:
     """Return the folders of studies that have checkpoints."""
     if not checkpoints.folder.is_dir():
         return []
     return sorted(path for path in checkpoints.folder.iterdir() if _is_folder(path))
 
 
-def _of_study(folder: Path, study: Study) -> Iterator[Finding]:
+def _of_study(folder: ArtifactPlace, study: Study) -> Iterator[Finding]:
     inner_folders = sorted(path for path in folder.iterdir() if path.name.isdecimal())
     # Only now: who begins after this leaves no folder that was listed.
     trials = study.get_trials(deepcopy=False)
@@ -69,10 +70,11 @@ def _of_study(folder: Path, study: Study) -> Iterator[Finding]:
 
 
 def _of_trial(
-    folder: Path, trial: FrozenTrial, trials: Sequence[FrozenTrial]
+    folder: ArtifactPlace, trial: FrozenTrial, trials: Sequence[FrozenTrial]
 ) -> Iterator[Finding]:
     named = list(files(folder))
-    for path in sorted(folder.iterdir()):
+    inner: list[ArtifactPlace] = sorted(folder.iterdir(), key=str)
+    for path in inner:
         if path not in named and path.name.startswith(".") and is_old(path):
             yield Finding(
                 f"{path}: a checkpoint that was never finished", "removed", _remover(path)
@@ -94,15 +96,17 @@ def _of_trial(
             )
 
 
-def _is_folder(path: Path) -> bool:
+def _is_folder(path: ArtifactPlace) -> bool:
     return path.is_dir() and not path.is_symlink()
 
 
-def _remover(path: Path) -> Callable[[], None]:
+def _remover(path: ArtifactPlace) -> Callable[[], None]:
     def remove() -> None:
-        if _is_folder(path):
-            shutil.rmtree(path)
-        else:
+        if not _is_folder(path):
             path.unlink(missing_ok=True)
+        elif isinstance(path, BucketPath):
+            path.remove()
+        else:
+            shutil.rmtree(path)
 
     return remove

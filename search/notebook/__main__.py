@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from commands.errors import UserError, exit_status
-from search.artifacts import Artifacts
+from search.artifacts import Artifacts, open_artifacts
 from search.notebook.asked import NUMBER, number_studies
 from search.notebook.concluding import conclude
 from search.notebook.copies import FILE, entry_path, write_file
@@ -28,7 +28,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     path = options.out or place.folder / FILE
     if path.is_dir():
         raise UserError(f"--out {path}: is a folder; give a file, such as {path / FILE}")
-    names = write_entries(place, Artifacts(options.artifacts))
+    names = write_entries(place, open_artifacts(options.artifacts))
     studies = [load_study(place, name) for name in names]
     entries = {name: entry_path(place, name).resolve() for name in names}
     page = path.resolve()

@@ -12,7 +12,7 @@ from optuna_dashboard import get_note
 
 from commands.errors import UserError, exit_status
 from search import pins
-from search.artifacts import Artifacts
+from search.artifacts import Artifacts, open_artifacts
 from search.notebook.asked import NUMBER, read_asked
 from search.notebook.concluding import conclude
 from search.notebook.copies import write_file
@@ -42,7 +42,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     path = options.out or study_folder(place, study.study_name) / "report.html"
     if path.is_dir():
         raise UserError(f"--out {path}: is a folder; give a file, such as {path / 'report.html'}")
-    html = report(place, study, Artifacts(options.artifacts))
+    html = report(place, study, open_artifacts(options.artifacts))
     write_file(path, html)
     print(f"{path} ({len(html.encode()) / 1e6:.1f} MB)")
     return 0

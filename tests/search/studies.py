@@ -4,6 +4,7 @@ from pathlib import Path
 
 from optuna.trial import FrozenTrial
 
+from search.artifact_place import ArtifactPlace
 from search.artifacts import Artifacts
 from search.display import Display, QuietDisplay
 from search.engine import search
@@ -38,12 +39,12 @@ def searched(
     display: Display | None = None,
     timeout_s: float | None = None,
     cohort: int | None = 1,
-    artifacts: Path | None = None,
+    artifacts: ArtifactPlace | None = None,
     checkpoint_every_s: float = 0,
     silence: Silence | None = None,
 ) -> Outcome:
     """Run a search as a process of its own would: everything is opened anew."""
-    trainer = trainer or FakeTrainer()
+    trainer, display = trainer or FakeTrainer(), display or QuietDisplay()
     drawing = make_sampler(sampler, space, trainer.infeasible, seed)
     opened = opened_in(folder, space, trainer, name)
     return search(
@@ -53,10 +54,10 @@ def searched(
         sampler=drawing,
         pruner=make_pruner(pruner, trainer.epochs) if isinstance(pruner, str) else pruner,
         seed=seed,
-        display=display or QuietDisplay(),
+        display=display,
         stop=Stop(opened.study, timeout_s=timeout_s, request=request(opened.study)),
         cohort=cohort,
-        artifacts=Artifacts(artifacts) if artifacts else None,
+        artifacts=Artifacts(artifacts, unreadable=display.said) if artifacts else None,
         checkpoint_every_s=checkpoint_every_s,
         silence=silence,
     )

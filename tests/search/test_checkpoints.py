@@ -86,8 +86,8 @@ def test_a_study_of_a_strangers_name_has_its_folder_among_the_others(
     name: str, tmp_path: Path
 ) -> None:
     study = optuna.create_study(study_name=name)
-    assert Checkpoints(tmp_path).study_folder(study).parent == tmp_path / "checkpoints"
-    assert Checkpoints(tmp_path).study_folder(study).name == "elsewhere"
+    folder = Checkpoints(tmp_path).study_folder(study)
+    assert folder == tmp_path / "checkpoints" / "elsewhere"
 
 
 @pytest.mark.parametrize("n_bytes", [0, 1, 40, 200, -1])

@@ -1,4 +1,5 @@
 import importlib.util
+from contextlib import closing
 from importlib.machinery import ModuleSpec
 from pathlib import Path
 
@@ -11,8 +12,9 @@ from sqlalchemy.engine import make_url
 
 from commands.errors import UserError
 from search import database as module
-from search.database import claims_lock, read_address, without_password
+from search.database import claims_lock, read_address
 from search.database_lock import DatabaseLock
+from search.secrets import without_password
 from search.storage import Place, open_storage
 from search.study import load_study
 
@@ -122,6 +124,15 @@ def test_a_database_is_read_back_from_another_folder(
     assert len(load_study(second, "s").trials) == 1
     first.close()
     second.close()
+
+
+def test_tables_of_another_version_are_one_message_with_both_versions(database: str) -> None:
+    with closing(open_storage(database)) as place, _storage(place).engine.begin() as connection:
+        connection.execute(text("UPDATE alembic_version SET version_num = 'v9.9.9.a'"))
+        connection.execute(text("UPDATE version_info SET library_version = '9.9.9'"))
+    with pytest.raises(UserError, match=r"set up by optuna 9\.9\.9") as caught:
+        open_storage(database)
+    assert f"runtime optuna version {optuna.__version__}" in str(caught.value)
 
 
 def test_connections_that_were_cut_between_two_looks_are_made_anew(database: str) -> None:

@@ -132,7 +132,7 @@ def test_limits_made_for_ordinary_work_do_not_reach_it(
         outsider.execute(text(f"ALTER DATABASE {name} SET {setting} = '1h'"))
     ours = lock(address)
     with ours:
-        held = ours._connection
+        held = ours._held
         assert held is not None
         for setting in (
             "statement_timeout",

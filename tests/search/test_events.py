@@ -26,6 +26,8 @@ def test_what_a_display_is_told_arrives_as_events() -> None:
     display.closed()
     display.came_to(Outcome(NOTHING, "total", "study s: has 1 trials"))
     display.refused("no")
+    display.refused("lost", 1)
+    display.storage(True, "away")
     texts, events = zip(*map(read_line, io.StringIO(stream.getvalue())), strict=True)
     assert not any(texts)
     assert events == (
@@ -34,7 +36,9 @@ def test_what_a_display_is_told_arrives_as_events() -> None:
         ["trained", 3, 1, 0.25, 12.5],
         ["ended", 3, "complete"],
         ["outcome", "total", "study s: has 1 trials"],
-        ["refused", "no"],
+        ["refused", "no", 2],
+        ["refused", "lost", 1],
+        ["storage", True, "away"],
     )
     assert PlainRecord(*events[2][1:]) == PlainRecord(3, 1, 0.25, 12.5)
 

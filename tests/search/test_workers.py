@@ -19,7 +19,10 @@ from search.claims import Claim, claim, enqueue_baselines
 from search.display import QuietDisplay
 from search.outcome import Outcome
 from search.parameters import Value
+from search.patience import Patience, StorageLostError
 from search.samplers import make_sampler
+from search.storage import open_storage
+from search.study import open_study
 from search.trials import INTERRUPTED, LOST, OWNER, Tally
 from search.worker import DEFAULT_HANG_LIMIT_S, Command
 from search.workers import run_workers
@@ -125,6 +128,33 @@ def test_ctrl_c_gives_up_what_all_workers_run(tmp_path: Path) -> None:
     assert display.how == {0: "stopped", 1: "stopped"}
     assert display.n_open == 0
     assert are_all_dead(trials)
+
+
+def test_what_each_worker_finds_out_about_the_storage_is_said_once(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    place = open_storage(f"sqlite:///{tmp_path}/studies.db", patience=Patience())
+    opened = open_study(place, "small", SPACE, FakeTrainer())
+    worker = script(
+        "import os; from search.outcome import Outcome; from search.trials import Tally\n"
+        "e.storage(True, 'it is away'); e.said(f'{os.getpid()} is held')\n"
+        f"open({str(tmp_path / 'gate')!r}, 'rb', buffering=0).read(1)\n"
+        "e.storage(False, 'it is back')\n"
+        "e.came_to(Outcome(Tally(0, 0, 0, 0, None), 'timeout', 'over'))"
+    )
+    with gate(tmp_path) as held:
+        display = Watching(lambda: os.write(held, bytes(3)), n_held=3)
+        assert run_workers(opened, [worker] * 3, 1, display).ended == "timeout"
+    place.close()
+    assert capfd.readouterr().err.splitlines() == ["it is away", "it is back"]
+
+
+def test_a_storage_that_a_worker_has_lost_is_nobodys_mistake(tmp_path: Path) -> None:
+    with pytest.raises(StorageLostError, match="gone"):
+        run(tmp_path, [script("e.refused('gone', 1)")], 1, Watching())
+    with pytest.raises(UserError, match="wrong") as caught:
+        run(tmp_path, [script("e.refused('wrong')")], 1, Watching())
+    assert caught.value.status == 2
 
 
 def test_a_second_ctrl_c_kills(tmp_path: Path) -> None:

@@ -44,7 +44,9 @@ def _keep(folder: Path, opened: OpenStudy, place: int, epoch: int) -> Path:
     record = PlainRecord(0, epoch, 0.5, 1000.0)
     kept = Checkpoint(0, epoch, config_digest(CONFIGURATION), (record,), STATE)
     checkpoints.keep(opened.study, place, kept)
-    return next(files(checkpoints.folder_of(opened.study, place)))
+    path = next(files(checkpoints.folder_of(opened.study, place)))
+    assert isinstance(path, Path)
+    return path
 
 
 def _picture(member: Member) -> Mapping[str, bytes]:
