@@ -17,13 +17,12 @@ from multiprocessing.synchronize import Barrier
 from pathlib import Path
 
 from search.artifacts import Artifacts
-from search.display import QuietDisplay
+from search.display import QuietDisplay, Standing
 from search.engine import search
 from search.pruners import PRUNERS, make_pruner
 from search.samplers import SAMPLERS, make_sampler
 from search.storage import open_storage
 from search.study import open_study
-from search.trials import Tally
 from tests.search.fake_trainer import SPACE, FakeTrainer
 
 STUDY = "crowd"
@@ -37,7 +36,7 @@ class _Noting(QuietDisplay):
     def __init__(self) -> None:
         self.ended_trials: list[int] = []
 
-    def ended(self, number: int, how: str, standing: Tally) -> None:
+    def ended(self, number: int, how: str, standing: Standing) -> None:
         """Note the trial."""
         self.ended_trials.append(number)
 

@@ -28,11 +28,11 @@ from mame_cnn.data.load import load_dataset
 from mame_cnn.device_data import to_device
 from mame_cnn.precision import choose_precision
 from mame_cnn.trainer import ImageTrainer
-from search.display import QuietDisplay
+from search.display import QuietDisplay, Standing
 from search.storage import open_storage
 from search.study import load_study
 from search.trainer import Member
-from search.trials import CONFIG, Tally
+from search.trials import CONFIG
 
 EARLY = 5
 """The trial that later ones are compared with: by then one of most sizes has been seen."""
@@ -152,7 +152,7 @@ class MemoryDisplay(QuietDisplay):
     def __init__(self) -> None:
         self.trials: list[Result] = []
 
-    def ended(self, number: int, how: str, standing: Tally) -> None:
+    def ended(self, number: int, how: str, standing: Standing) -> None:
         """Note the memory."""
         status = Path("/proc/self/status").read_text()
         self.trials.append(

@@ -27,7 +27,7 @@ from benchmarks.studies import STUDY
 from commands.errors import UserError
 from search.artifacts import Artifacts
 from search.claims import n_counted
-from search.display import QuietDisplay
+from search.display import QuietDisplay, Standing
 from search.engine import search
 from search.pruners import PRUNERS, make_pruner
 from search.samplers import SAMPLERS, make_sampler
@@ -65,7 +65,7 @@ class _Noting(QuietDisplay):
         """Count an epoch."""
         self._n_epochs += 1
 
-    def ended(self, number: int, how: str, standing: Tally) -> None:
+    def ended(self, number: int, how: str, standing: Standing) -> None:
         """Note what has passed since the trial before it ended; not of one that time cut short."""
         if how == "stopped":
             return

@@ -7,6 +7,7 @@ each trial that ended goes out at once, so that a log can be followed.
 import sys
 import threading
 import time
+from collections.abc import Callable
 from typing import Protocol, TextIO
 
 from rich import box
@@ -25,6 +26,8 @@ _BETWEEN_DRAWINGS_S = 0.2
 """A table takes about 5 ms to draw, which is more than a display may cost an epoch."""
 _N_OTHER_LINES = 6
 """Lines of a live display that are no trials."""
+Standing = Callable[[], Tally]
+"""Tells how the study stands now, by a look at its storage, for who shows it."""
 
 
 class Display(Protocol):
@@ -42,7 +45,7 @@ class Display(Protocol):
     def trained(self, record: Record) -> None:
         """Tell what a trial did in an epoch."""
 
-    def ended(self, number: int, how: str, standing: Tally) -> None:
+    def ended(self, number: int, how: str, standing: Standing) -> None:
         """Tell that a trial has ended, and how the study stands now."""
 
     def closed(self) -> None:
@@ -82,7 +85,7 @@ class QuietDisplay:
     def trained(self, record: Record) -> None:
         """Show nothing."""
 
-    def ended(self, number: int, how: str, standing: Tally) -> None:
+    def ended(self, number: int, how: str, standing: Standing) -> None:
         """Show nothing."""
 
     def closed(self) -> None:
@@ -124,14 +127,15 @@ class LineDisplay:
                 f"{percent(record.value):>5} %  {record.images_per_s:>7,.0f} images/s  training"
             )
 
-    def ended(self, number: int, how: str, standing: Tally) -> None:
+    def ended(self, number: int, how: str, standing: Standing) -> None:
         """Write the trial's line."""
-        self._progress.ended(number, how, standing)
+        self._progress.ended(number, how, standing())
         row, epochs = self._progress.row(number), self._progress.epochs
+        n_ended = self._progress.standing.n_ended
         self.said(
             f"trial {number:>3}  epoch {row.epoch:>{len(str(epochs))}}/{epochs}  "
             f"{percent(row.best):>5} %  {row.images_per_s:>7,.0f} images/s  "
-            f"{standing.n_ended:>3}/{self._progress.total}  best {self._progress.best()}  "
+            f"{n_ended:>3}/{self._progress.total}  best {self._progress.best()}  "
             f"{duration(self._progress.left_s())} left  {how}"
         )
 
@@ -173,9 +177,9 @@ class LiveDisplay:
         self._progress.trained(record)
         self._has_changed.set()
 
-    def ended(self, number: int, how: str, standing: Tally) -> None:
+    def ended(self, number: int, how: str, standing: Standing) -> None:
         """Close the row."""
-        self._progress.ended(number, how, standing)
+        self._progress.ended(number, how, standing())
         self._has_changed.set()
 
     def closed(self) -> None:

@@ -12,6 +12,7 @@ import threading
 from contextlib import suppress
 from typing import Any, TextIO
 
+from search.display import Standing
 from search.outcome import Outcome
 from search.trainer import Record
 from search.trials import Tally
@@ -40,7 +41,7 @@ class EventDisplay:
         """Send the epoch, without metrics."""
         self._send("trained", record.key, record.epoch, record.value, record.images_per_s)
 
-    def ended(self, number: int, how: str, standing: Tally) -> None:
+    def ended(self, number: int, how: str, standing: Standing) -> None:
         """Send what became of the trial; how the study stands is read from the storage."""
         self._send("ended", number, how)
 

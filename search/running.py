@@ -110,7 +110,7 @@ class Books:
             yield
         except UpdateFinishedTrialError:
             self.own.pop(number, None)
-            self.display.ended(number, "taken over by another process", self.standing())
+            self.display.ended(number, "taken over by another process", self.standing)
 
     def end(self, record: Record, cohort: Cohort) -> None:
         """End a trial after this record: it is complete if that says so, else pruned.
@@ -135,7 +135,7 @@ class Books:
         else:
             end(self.opened, run.trial, TrialState.PRUNED, [run.records[-1].value])
         self._forget(run)
-        self.display.ended(record.key, how, self.standing())
+        self.display.ended(record.key, how, self.standing)
 
     def _forget(self, run: Running) -> None:
         if self.saving is not None:
@@ -184,7 +184,7 @@ class Books:
             run.trial.set_user_attr(INFEASIBLE, message)
         end(self.opened, run.trial, TrialState.FAIL)
         self._forget(run)
-        self.display.ended(run.member.key, f"failed: {message}", self.standing())
+        self.display.ended(run.member.key, f"failed: {message}", self.standing)
 
     def give_up(self, reason: str) -> None:
         """End all that trains and all that waits; it no longer counts, and goes on later."""
@@ -193,7 +193,7 @@ class Books:
                 give_up(self.opened, run.trial, reason)
             except UpdateFinishedTrialError:
                 continue  # another process has closed it
-            self.display.ended(number, "stopped", self.standing())
+            self.display.ended(number, "stopped", self.standing)
         self.own.clear()
 
     def standing(self) -> Tally:

@@ -183,7 +183,7 @@ class Workers:
         if not worker.has_died:
             return
         for number in sorted(worker.running):
-            self.display.ended(number, "lost", self.standing())
+            self.display.ended(number, "lost", self.standing)
         if not worker.is_lost:
             self._n_deaths += 1
         is_replaced = self._n_deaths < _MOST_DEATHS
@@ -219,7 +219,7 @@ class Workers:
             case ["ended", number, how]:
                 worker.running.discard(number)
                 self._n_deaths = 0
-                self.display.ended(number, how, self.standing())
+                self.display.ended(number, how, self.standing)
             case ["outcome", ended, message]:
                 worker.ended, worker.message = ended, message
                 if ended == "failures":

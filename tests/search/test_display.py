@@ -1,4 +1,5 @@
 import io
+from functools import partial
 from types import SimpleNamespace
 
 import pytest
@@ -39,7 +40,7 @@ def test_without_a_terminal_each_ended_trial_is_one_line() -> None:
     display.trained(FakeRecord(12, 1, 0.4))
     display.trained(FakeRecord(12, 2, 0.7126, images_per_s=12345))
     display.trained(FakeRecord(12, 3, 0.6))
-    display.ended(12, "complete", _standing(11, 2, 0.7126))
+    display.ended(12, "complete", lambda: _standing(11, 2, 0.7126))
     display.closed()
     first, second = stream.getvalue().splitlines()
     assert first == "study small: 12 of 50 trials, best 50.0 % (trial 3)"
@@ -63,7 +64,7 @@ def test_a_terminal_shows_the_study_its_last_trials_and_the_best() -> None:
     for number in range(10):
         display.started(number)
         display.trained(FakeRecord(number, 5, 0.1 * number))
-        display.ended(number, "pruned", _standing(1, number, 0.3))
+        display.ended(number, "pruned", partial(_standing, 1, number, 0.3))
     display.closed()
     last = stream.getvalue().split("small")[-1]
     assert "10/50 trials" in last
@@ -79,7 +80,7 @@ def test_a_terminal_of_any_width_is_filled_and_not_overrun(width: int) -> None:
     display = LiveDisplay(Progress("a-study-of-a-long-name", 50, 12), _terminal(width)[0])
     display.opened(_standing(1, 1, 0.3))
     display.started(0)
-    display.ended(0, "failed: RuntimeError: " + "long " * 40, _standing(2))
+    display.ended(0, "failed: RuntimeError: " + "long " * 40, lambda: _standing(2))
     display.closed()
     lines = _rendered(display, width)
     assert len(lines) == 5  # header, summary, the table's head and line, one trial
@@ -171,7 +172,7 @@ def test_quiet_shows_nothing(capsys: pytest.CaptureFixture[str]) -> None:
     display.said("something")
     display.started(0)
     display.trained(FakeRecord(0, 1, 0.5))
-    display.ended(0, "complete", _standing(1))
+    display.ended(0, "complete", lambda: _standing(1))
     display.closed()
     captured = capsys.readouterr()
     assert (captured.out, captured.err) == ("", "")

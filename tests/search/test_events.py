@@ -22,7 +22,7 @@ def test_what_a_display_is_told_arrives_as_events() -> None:
     display.said('a "line"\nof two')
     display.started(3)
     display.trained(FakeRecord(3, 1, 0.25, {"train_loss": 2.0}, images_per_s=12.5))
-    display.ended(3, "complete", NOTHING)
+    display.ended(3, "complete", lambda: NOTHING)
     display.closed()
     display.came_to(Outcome(NOTHING, "total", "study s: has 1 trials"))
     display.refused("no")

@@ -16,7 +16,7 @@ from commands.errors import UserError
 from search import owner
 from search.artifacts import Artifacts
 from search.claims import Claim, claim, enqueue_baselines
-from search.display import QuietDisplay
+from search.display import QuietDisplay, Standing
 from search.outcome import Outcome
 from search.parameters import Value
 from search.patience import Patience, StorageLostError
@@ -61,7 +61,7 @@ class Watching(QuietDisplay):
         self.lines.append(line)
         self._act_in_time()
 
-    def ended(self, number: int, how: str, standing: Tally) -> None:
+    def ended(self, number: int, how: str, standing: Standing) -> None:
         self.how[number] = how
         self._act_in_time()
 
