@@ -48,6 +48,9 @@ ALLOWED_CALLS = {
     ("search/space_file.py", "exec"),
     # A fixed name: the optional library of NVIDIA's meters.
     ("mame_cnn/energy.py", "importlib.import_module"),
+    # Likewise: Ray, for those who ask for it.
+    ("search/ray_cluster.py", "importlib.import_module"),
+    ("search/ray_host.py", "importlib.import_module"),
 }
 
 
