@@ -4,6 +4,7 @@ Optuna's own speaks in the clear. Here the address may begin with `grpcs://`: th
 checks the server, and `&cert=FILE&key=FILE` show the client's own certificate, its login.
 """
 
+import os
 import threading
 import warnings
 from collections.abc import Iterator
@@ -25,6 +26,10 @@ from search.database_lock import DatabaseLock
 
 if TYPE_CHECKING:
     import grpc
+
+# Its handlers run in a forked process before that becomes another program, and now and then crash it
+# where other threads are in a call. Nobody here forks to go on with gRPC.
+os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")
 
 GRPC = ("grpc", "grpcs")
 PORT = 13000

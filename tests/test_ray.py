@@ -45,7 +45,7 @@ SETTINGS = {
     "enable_metrics_collection": False,
 }
 """Lost nodes are noticed soon, and no process is started that nobody needs."""
-MOST_S, AGAIN_S = 90, 10
+MOST_S, AGAIN_S = 300, 10
 """After which a test is ended, and its tidying up."""
 
 
