@@ -27,8 +27,8 @@ from search.database_lock import DatabaseLock
 if TYPE_CHECKING:
     import grpc
 
-# Its handlers run in a forked process before that becomes another program, and now and then crash it
-# where other threads are in a call. Nobody here forks to go on with gRPC.
+# Its handlers run in a forked process before that becomes another program, and crash it now and
+# then, where other threads are in a call. Nobody here forks to go on with gRPC.
 os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")
 
 GRPC = ("grpc", "grpcs")
