@@ -31,7 +31,7 @@ from mame_cnn.ensemble_file import ENSEMBLE, read_ensemble, write_ensemble
 from mame_cnn.ensemble_model import Ensemble, Member
 from mame_cnn.model import Model
 from mame_cnn.model_file import WEIGHTS, read_model, write_model
-from mame_cnn.network import CohortNetwork
+from mame_cnn.network import build_network
 from mame_cnn.parameters import config_from_params
 from mame_cnn.probabilities_file import read_probabilities, write_probabilities
 from mame_cnn.seeds import generator
@@ -253,7 +253,7 @@ class _Kept(Artifacts):
 
 def _model(seed: int) -> Model:
     config = _config({}, seed)
-    network = CohortNetwork(
+    network = build_network(
         [config.network], channels=1, image_size=config.data.image_size, n_classes=len(_CLASSES)
     )
     network.initialise([generator(seed, "weights")])

@@ -7,6 +7,7 @@ from pathlib import Path
 import torch
 
 from mame_cnn.data.dataset import Dataset, Split
+from mame_cnn.data.metadata import size_inputs
 from mame_cnn.ensemble_model import Ensemble
 from mame_cnn.model import Model, Probs
 from mame_cnn.probabilities_file import read_probabilities
@@ -32,7 +33,8 @@ def answer(
 ) -> Answer:
     """Return what a model says of a split's images."""
     if isinstance(model, Model):
-        return Answer(model.probs(split.images, device, precision))
+        metadata = None if split.sizes is None else size_inputs(split)
+        return Answer(model.probs(split.images, device, precision, metadata=metadata))
     members = model.member_probs(split.images, device, precision)
     return Answer(model.combined(members), dict(zip(model.member_names, members, strict=True)))
 

@@ -5,7 +5,7 @@ a cohort that agree in these see the same batches, and an epoch can be repeated 
 before it.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -13,8 +13,10 @@ from torch import Tensor
 
 from mame_cnn.augmentation import draw
 from mame_cnn.batch_images import batch_images
+from mame_cnn.colours import colour_changes, draw_colours
 from mame_cnn.config import Augmentation
 from mame_cnn.device_data import DeviceData
+from mame_cnn.metadata_row import with_row
 from mame_cnn.seeds import generator
 from mame_cnn.streaming import gathered
 
@@ -73,7 +75,11 @@ def epoch_batches(
         share: which images of every batch to make; labels are those of the whole batch.
     """
     epochs = dict.fromkeys(view.epoch for view in views)
-    passes = {epoch: _draw_pass(data, epoch, batch_size, data_seed, share) for epoch in epochs}
+    is_coloured = any(view.augmentation.color_pca_sd for view in views)
+    passes = {
+        epoch: _draw_pass(data, epoch, batch_size, data_seed, share, is_coloured)
+        for epoch in epochs
+    }
     return _batches(data, views, passes)
 
 
@@ -87,10 +93,19 @@ class _Pass:
     """int64 [S, N of the whole batch]."""
     drawn: Tensor
     """[S, N, 9], what the augmentation of these images needs."""
+    colours: Iterable[Tensor | None]
+    """[N, C] a step, what their change of colours needs."""
+    metadata: Iterable[Tensor | None]
+    """[N, M] a step, what images carry beside their pixels."""
 
 
 def _draw_pass(
-    data: DeviceData, epoch: int, batch_size: int, data_seed: int, share: slice
+    data: DeviceData,
+    epoch: int,
+    batch_size: int,
+    data_seed: int,
+    share: slice,
+    is_coloured: bool,
 ) -> _Pass:
     train = data.train
     batch_size = min(batch_size, len(train))
@@ -98,24 +113,48 @@ def _draw_pass(
     n_images = n_steps * batch_size
     order = torch.randperm(len(train), generator=generator(data_seed, "order", epoch))
     rows = order[:n_images].view(n_steps, batch_size).to(train.images.device)
+    metadata: Iterable[Tensor | None] = [None] * n_steps
+    if data.shows_metadata(train) and train.metadata is not None:
+        metadata = train.metadata[rows[:, share].to(train.metadata.device)]
     drawn = draw(n_images, generator(data_seed, "augmentation", epoch)).to(data.scale)
     return _Pass(
         images=gathered(train.images, rows[:, share], data.scale.device),
         labels=train.labels[rows.to(train.labels.device)],
         drawn=drawn.unflatten(0, (n_steps, batch_size))[:, share],
+        colours=(
+            _draw_colours(data, epoch, rows, data_seed)[:, share]
+            if is_coloured
+            else [None] * n_steps
+        ),
+        metadata=metadata,
     )
+
+
+def _draw_colours(data: DeviceData, epoch: int, rows: Tensor, data_seed: int) -> Tensor:
+    """Return [S, N, C] for images of rows [S, N].
+
+    From a generator of its own, so that all else is drawn as without it.
+    """
+    own = generator(data_seed, "colours", epoch)
+    drawn = draw_colours(rows.numel(), data.channels, own).to(data.scale)
+    changes: Tensor = colour_changes(drawn, data.train.colour_axes).unflatten(0, rows.shape)
+    return changes
 
 
 def _batches(data: DeviceData, views: Sequence[View], passes: dict[int, _Pass]) -> Iterator[Batch]:
     distinct = list(dict.fromkeys(views))
     sees = [distinct.index(view) for view in views]
-    of_passes = (zip(one.images, one.labels, one.drawn, strict=True) for one in passes.values())
+    of_passes = (
+        zip(one.images, one.labels, one.drawn, one.colours, one.metadata, strict=True)
+        for one in passes.values()
+    )
     for step in zip(*of_passes, strict=True):
         of_epoch = dict(zip(passes, step, strict=True))
         seen = []
         for view in distinct:
-            pixels, _, drawn = of_epoch[view.epoch]
-            seen.append(batch_images(data, pixels, drawn, view.augmentation))
+            pixels, _, drawn, colours, metadata = of_epoch[view.epoch]
+            batch = batch_images(data, pixels, drawn, view.augmentation, colours)
+            seen.append(batch if metadata is None else with_row(batch, metadata))
         labels = [of_epoch[view.epoch][1] for view in views]
         yield (
             _side_by_side([seen[number] for number in sees]) if len(seen) > 1 else seen[0],

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from mame_cnn.metadata_row import with_row
 from mame_cnn.network import CohortNetwork
 from mame_cnn.normalisation import normalise, scale_and_offset
 from mame_cnn.views import seen
@@ -24,29 +25,42 @@ class Classifier(nn.Module):
         network: CohortNetwork,
         mean: Sequence[float],
         std: Sequence[float],
+        normalisation: str,
         views: str,
         dtype: torch.dtype,
     ):
         """Put a cohort of one, on its device, into evaluation.
 
         Args:
+            normalisation: as of a configuration.
             dtype: of the probabilities.
         """
         super().__init__()
-        weight = network.output.weight
+        weight = network.weight()
         scale, offset = scale_and_offset(mean, std, dtype=weight.dtype, device=weight.device)
         self.register_buffer("scale", scale)
         self.register_buffer("offset", offset)
+        self.normalisation = normalisation
         self.network = network
         self.views = views
         self.dtype = dtype
         self.eval()
 
-    def forward(self, images: Tensor) -> Tensor:
-        """Return the probabilities of every class."""
+    def forward(self, images: Tensor, metadata: Tensor | None = None) -> Tensor:
+        """Return the probabilities of every class.
+
+        Args:
+            metadata: [N, M], what images carry beside their pixels, if the network sees that.
+        """
         views = seen(images, self.views)
-        together = normalise(torch.cat(views), self.scale, self.offset)  # [V*N, C, H, W]
+        together = self.normalise(torch.cat(views))  # [V*N, C, H, W]
+        if metadata is not None:
+            together = with_row(together, metadata.repeat(len(views), 1))
         [logits] = self.network(together)
         probs = torch.softmax(logits.to(self.dtype), dim=-1)
         by_view: Tensor = probs.unflatten(0, (len(views), -1))  # [V, N, K]
         return by_view.mean(0)
+
+    def normalise(self, images: Tensor) -> Tensor:
+        """Return uint8 images [N, H, W, C] as the network reads them, [N, C, H, W]."""
+        return normalise(images, self.scale, self.offset, self.normalisation)

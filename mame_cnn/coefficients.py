@@ -45,22 +45,15 @@ def _penalties(
     configs: Sequence[Config], network: CohortNetwork, flat: FlatParameters
 ) -> tuple[KernelPenalty, ...]:
     """Pair every hidden kernel with its block's or dense layer's coefficients."""
-    layers_of_members = [
-        [
-            *(block for block in config.network.blocks for _ in range(block.convolutions)),
-            *config.network.dense,
-        ]
-        for config in configs
-    ]
-    *hidden_kernels, _output_kernel = network.kernels()
+    of_members = [network.penalised(config.network) for config in configs]
     return tuple(
         KernelPenalty(
-            columns=flat.columns(kernel),
-            l1=_column(flat, (layer.l1 for layer in layers)),
-            l2=_column(flat, (layer.l2 for layer in layers)),
+            columns=flat.columns(rows[0][0]),
+            l1=_column(flat, (own.l1 for _, own in rows)),
+            l2=_column(flat, (own.l2 for _, own in rows)),
         )
-        for kernel, *layers in zip(hidden_kernels, *layers_of_members, strict=True)
-        if any(layer.l1 or layer.l2 for layer in layers)
+        for rows in zip(*of_members, strict=True)  # of one kernel, one a member
+        if any(own.l1 or own.l2 for _, own in rows)
     )
 
 

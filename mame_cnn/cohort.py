@@ -6,11 +6,12 @@ epochs, and what becomes of it depends neither on its slot nor on who else is or
 
 import time
 from collections.abc import Collection, Iterable, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from dataclasses import replace
 
 import torch
 from torch import Tensor
 
+from mame_cnn.averaging import Averaging
 from mame_cnn.batches import WHOLE, Batch, Epoch, View, epoch_batches, n_steps_per_epoch
 from mame_cnn.coefficients import gather_coefficients
 from mame_cnn.config import Config
@@ -20,25 +21,18 @@ from mame_cnn.flat import FlatParameters
 from mame_cnn.fusion import fusion_key
 from mame_cnn.health import Vitals, chance, vital_columns
 from mame_cnn.joining import join
-from mame_cnn.loss import add_penalty_gradients, cross_entropy, penalty_values
+from mame_cnn.logits import evaluation_batch, split_logits
+from mame_cnn.loss import add_penalty_gradients, cross_entropy, penalty_values, with_l1_of
+from mame_cnn.metadata_row import metadata_of
 from mame_cnn.newborn import newborn
 from mame_cnn.optimizers import CohortOptimizer
+from mame_cnn.pretrained.features import inputs_of
+from mame_cnn.pretrained.unfreezing import begins, steps_of
 from mame_cnn.progress import EpochResult, Figures, Progress
-from mame_cnn.rows import Rows, Snapshot, put, take
+from mame_cnn.rows import Snapshot, put, take
 from mame_cnn.seeds import generator
-from mame_cnn.weight_average import WeightAverage
 
-EVALUATION_BATCH = 256
-"""Images in one step of an evaluation of one network."""
 _ANOTHER_KEY = "members of a cohort must share a fusion key"
-
-
-def evaluation_batch(n_members: int, batch_size: int) -> int:
-    """Return how many images a step of an evaluation takes: speed and memory, not the result.
-
-    As many as need no more memory than those of one network, or than a step of training.
-    """
-    return max(1, EVALUATION_BATCH // max(1, n_members), min(EVALUATION_BATCH, 2 * batch_size))
 
 
 class Cohort:
@@ -64,21 +58,28 @@ class Cohort:
         """
         self._fusion_key = fusion_key(configs[0])
         self._training, self._data_seed = configs[0].training, configs[0].data_seed
-        self.data = data
+        self.data = replace(
+            data,
+            normalisation=configs[0].data.normalisation,
+            metadata=metadata_of(configs[0].network),
+        )
         self._meter = meter
         if any(fusion_key(config) != self._fusion_key for config in configs):
             raise ValueError(_ANOTHER_KEY)
         self.network = newborn(configs, data)
+        self.inputs = inputs_of(self.network, configs, self.data)
+        """What the network reads: the data, or features in place of its images."""
         self.configs = list(configs)
         self.keys = list(keys)
-        self.progress = [Progress(c.training, chance(data, c.training)) for c in configs]
+        self.progress = [
+            Progress(c.training, chance(data, c.training), steps_of(c.network)) for c in configs
+        ]
         self.val_logits: Tensor
         """[T, N, K] of the last epoch's validation, before anyone was dropped or admitted."""
         balanced = self._training.class_weights == "balanced"
         self._class_weights = data.class_weights if balanced else None
         self._flatten()
         self._optimizer = CohortOptimizer(self._training.optimizer.name, self._flat.weights)
-        self._average: WeightAverage | None = None
         self._restore(snapshots or [None] * len(configs))
 
     def train_epoch(self) -> list[EpochResult]:
@@ -87,11 +88,11 @@ class Cohort:
         started_s = time.perf_counter()
         epoch = self.prepare_epoch()
         train_losses, train_accuracies = self.train_steps(epoch.steps)
-        with self._as_evaluated():
+        with self._averaging.in_place_of(self._averaged):
             val_losses, val_accuracies = self._validate()
         columns = {
             "train_loss": train_losses,
-            "penalty": penalty_values(self._flat.weights, self._coefficients.penalties),
+            "penalty": penalty_values(self._flat.weights, self._penalties),
             "train_accuracy": train_accuracies,
             "val_loss": val_losses,
             "val_accuracy": val_accuracies,
@@ -128,19 +129,13 @@ class Cohort:
         newcomers = Cohort(configs, keys, self.data, snapshots=snapshots)
         if newcomers._fusion_key != self._fusion_key:
             raise ValueError(_ANOTHER_KEY)
-        # Whoever does not average has a decay of 0: the average is the present value.
-        if newcomers._average and not self._average:
-            self._average = WeightAverage(self._averaged())
-        elif self._average and not newcomers._average:
-            newcomers._average = WeightAverage(newcomers._averaged())
+        self._averaging.admit(self._averaged, newcomers._averaging, newcomers._averaged)
         join(self.network, newcomers.network)
         self.configs += newcomers.configs
         self.keys += newcomers.keys
         self.progress += newcomers.progress
         self._flatten()
         self._optimizer.admit(newcomers._optimizer)
-        if self._average and newcomers._average:
-            self._average.admit(newcomers._average)
 
     def drop(self, keys: Collection[int]) -> None:
         """Remove members; those that stay train on as if the others had never been."""
@@ -151,8 +146,7 @@ class Cohort:
         self.network.select(slots)
         self._flatten()
         self._optimizer.select(slots)
-        if self._average is not None:
-            self._average.select(slots)
+        self._averaging.select(slots)
 
     def snapshot(self, key: int) -> Snapshot:
         """Return all that a member needs to go on after the epoch that has just ended."""
@@ -161,7 +155,7 @@ class Cohort:
             counts=self.progress[slot].counts,
             weights=take(self.network.state_dict(), slot),
             optimizer=take(self._optimizer.tensors(), slot),
-            average=take(self._average_of(slot), slot),
+            average=take(self._averaging.rows_of(slot), slot),
         )
 
     def member_state(self, key: int) -> dict[str, Tensor]:
@@ -169,28 +163,23 @@ class Cohort:
 
         Names and shapes are those of torch.nn's plain modules.
         """
-        with self._as_evaluated():
+        with self._averaging.in_place_of(self._averaged):
             state = self.network.member_state(self.keys.index(key))
         return {name: tensor.cpu() for name, tensor in state.items()}
 
     def logits(self, split: DeviceSplit) -> Tensor:
-        """Return the members' logits [T, N, K] for a split, with dropout off."""
-        self.network.eval()
+        """Return the members' logits [T, N, K] for a split of `inputs`, with dropout off."""
         n_images = evaluation_batch(len(self.keys), self._training.batch_size)
-        with torch.inference_mode():
-            parts = [
-                self.network(self.data.normalise(images.to(self.data.scale.device)))
-                for images in split.images.split(n_images)
-            ]
-        return torch.cat(parts, dim=1)
+        return split_logits(self.network, self.inputs, split, n_images)
 
     def prepare_epoch(self) -> Epoch:
         """Draw all that is random in the coming epoch, and move what the host knows of it."""
+        self._unfreeze()
         train, batch_size = self.data.train, self._training.batch_size
         n_steps = n_steps_per_epoch(len(train), batch_size)
         rates = [progress.learning_rates(n_steps) for progress in self.progress]  # [T, S]
         batches = epoch_batches(
-            self.data,
+            self.inputs,
             [
                 View(progress.epoch, config.augmentation)
                 for progress, config in zip(self.progress, self.configs, strict=True)
@@ -205,6 +194,10 @@ class Cohort:
                 for progress, config in zip(self.progress, self.configs, strict=True)
             ]
         )
+        has_l1 = [
+            progress.epoch >= progress.training.l1_after_epochs for progress in self.progress
+        ]
+        self._penalties = with_l1_of(self._coefficients.penalties, has_l1)
         lr_table = self._flat.weights.new_tensor(rates).T.unsqueeze(2)  # [S, T, 1]
         return Epoch(
             steps=zip(lr_table, batches, strict=True),
@@ -240,7 +233,7 @@ class Cohort:
         )
         self._flat.differentiate(loss.sum())
         weights, gradients = self._flat.weights, self._flat.gradients
-        add_penalty_gradients(weights, gradients, self._coefficients.penalties)
+        add_penalty_gradients(weights, gradients, self._penalties)
         self._optimizer.step(
             weights,
             gradients,
@@ -249,16 +242,22 @@ class Cohort:
             weight_decay=self._coefficients.weight_decay,
             n_decayed=self._flat.n_first,
         )
-        if self._average is not None:
-            self._average.update(self._averaged(), self._coefficients.ema_decay)
+        self._averaging.update(self._averaged, self._coefficients.ema_decay)
         return logits.detach(), loss.detach()
 
     def _validate(self) -> tuple[Tensor, Tensor]:
         """Return each member's validation loss and accuracy, both [T]."""
         labels = self.data.val.labels
-        self.val_logits = logits = self.logits(self.data.val)
+        self.val_logits = logits = self.logits(self.inputs.val)
         loss = cross_entropy(logits, labels, logits.new_zeros(len(logits)), None)
         return loss, (logits.argmax(-1) == labels).double().mean(1)
+
+    def _unfreeze(self) -> None:
+        """Begin the steps of unfreezing that the coming epoch is the first of."""
+        self.network.begin([progress.epoch for progress in self.progress])
+        for slot, progress in enumerate(self.progress):
+            if begins(progress.steps, progress.epoch):
+                self._optimizer.restart(slot)
 
     def _averaged(self) -> list[Tensor]:
         """Return all that a moving average is over."""
@@ -266,7 +265,6 @@ class Cohort:
 
     def _restore(self, snapshots: Sequence[Snapshot | None]) -> None:
         """Let members go on from their snapshots; averages start where these have none."""
-        averages = any(config.training.ema_decay for config in self.configs)
         members = [
             (f"member {key}:", slot, snapshot)
             for slot, (key, snapshot) in enumerate(zip(self.keys, snapshots, strict=True))
@@ -275,26 +273,18 @@ class Cohort:
         for who, slot, snapshot in members:
             put(f"{who} weights", self.network.state_dict(), slot, snapshot.weights)
             put(f"{who} optimizer", self._optimizer.tensors(), slot, snapshot.optimizer)
-        if averages:
-            self._average = WeightAverage(self._averaged())
+        decays = [config.training.ema_decay for config in self.configs]
+        self._averaging = Averaging(self._averaged, decays)
         for who, slot, snapshot in members:
-            put(f"{who} average", self._average_of(slot), slot, snapshot.average)
+            put(f"{who} average", self._averaging.rows_of(slot), slot, snapshot.average)
             self.progress[slot].go_on(snapshot.counts)
-
-    def _average_of(self, slot: int) -> Rows:
-        """Return what is kept of averages if this member needs it."""
-        if self._average is None or not self.configs[slot].training.ema_decay:
-            return {}
-        return self._average.tensors()
-
-    def _as_evaluated(self) -> AbstractContextManager[None]:
-        """Let the network have the weights that it is evaluated with."""
-        if self._average is None:
-            return nullcontext()
-        return self._average.in_place_of(self._averaged())
 
     def _flatten(self) -> None:
         """Move the weights into one matrix and collect the coefficients of its rows."""
-        kernels = self.network.kernels()
-        self._flat = FlatParameters(list(self.network.parameters()), first=kernels)
+        self._flat = self._flattened()
         self._coefficients = gather_coefficients(self.configs, self.network, self._flat)
+        self._penalties = self._coefficients.penalties
+        """Those in force in this epoch."""
+
+    def _flattened(self) -> FlatParameters:
+        return FlatParameters(list(self.network.parameters()), first=self.network.kernels())

@@ -9,89 +9,48 @@ import hashlib
 import json
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
-from commands.strangers import has_control_characters
+from mame_cnn.layered_config import MAX_BLOCKS, MAX_DENSE, Block, Dense, Plain
+from mame_cnn.network_config import Network
+from mame_cnn.pretrained_config import Pretrained, Trained
+from mame_cnn.section import Coefficient, Count, PlainText, Section, Share, plain_text
 
-MAX_BLOCKS = 6
-MAX_DENSE = 4
+__all__ = [
+    "LARGEST_IMAGE_SIZE",
+    "MAX_BLOCKS",
+    "MAX_DENSE",
+    "SMALLEST_IMAGE_SIZE",
+    "Augmentation",
+    "Block",
+    "Coefficient",
+    "Config",
+    "Constant",
+    "Cosine",
+    "Count",
+    "Data",
+    "Dense",
+    "Exponential",
+    "Network",
+    "OneCycle",
+    "Optimizer",
+    "Plain",
+    "PlainText",
+    "Plateau",
+    "Pretrained",
+    "Section",
+    "Share",
+    "Trained",
+    "Training",
+    "digest",
+    "plain_text",
+]
+
 SMALLEST_IMAGE_SIZE, LARGEST_IMAGE_SIZE = 8, 1024
 
-
-def plain_text(text: str) -> str:
-    """Return a text that terminals, tables and file systems take for no more than that."""
-    if has_control_characters(text):
-        raise ValueError("must hold no control characters")
-    return text
-
-
-def _odd(number: int) -> int:
-    if number % 2 == 0:
-        raise ValueError("must be odd")
-    return number
-
-
-PlainText = Annotated[str, AfterValidator(plain_text)]
-Count = Annotated[int, Field(ge=0, le=2**31 - 1)]
-"""Of epochs, images or pixels: what every library's integers can hold."""
-Share = Annotated[float, Field(ge=0, lt=1)]
-"""A rate at which something is dropped or smoothed: 0 is off, 1 would leave nothing."""
-Coefficient = Annotated[float, Field(ge=0)]
-Pool = Literal["max", "average"]
-BatchNorm = Literal["none", "before", "after", "after_pool"]
-Activation = Literal["relu", "leaky_relu", "elu", "gelu", "silu", "prelu"]
-Head = Literal["flatten", "average", "max"]
 OptimizerName = Literal[
     "sgd", "adam", "adamw", "nadam", "adamax", "adagrad", "adadelta", "rmsprop"
 ]
-
-
-class Section(BaseModel):
-    """A table of a configuration: frozen, no unknown fields, no silent conversions."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
-
-
-class Block(Section):
-    """Convolutions of one width, then pooling and dropout."""
-
-    width: int = Field(ge=1, le=4096)
-    """Output channels of each convolution."""
-    convolutions: int = Field(ge=1, le=2)
-    kernel_size: Annotated[int, Field(ge=1, le=11), AfterValidator(_odd)]
-    """Pixels; odd, so that padding keeps the size."""
-    pool_size: int = Field(ge=1, le=16)
-    """Pooling window = stride, in pixels; 1 is no pooling."""
-    pool: Pool
-    batch_norm: BatchNorm
-    """Before or after each activation, or once after the pooling as in the MAMe experiments."""
-    drop_rate: Share
-    """Share of the block's outputs set to zero in training."""
-    l1: Coefficient
-    """Adds l1 * sum |w| over each kernel of the block to the loss of every step."""
-    l2: Coefficient
-    """Adds l2 * sum w^2 over each kernel of the block to the loss of every step."""
-
-
-class Dense(Section):
-    """A hidden dense layer: linear map, activation, dropout."""
-
-    width: int = Field(ge=1, le=16384)
-    drop_rate: Share
-    l1: Coefficient
-    l2: Coefficient
-
-
-class Network(Section):
-    """A plain convolutional network: blocks, a head that makes a vector, dense layers."""
-
-    blocks: Annotated[tuple[Block, ...], Field(min_length=1, max_length=MAX_BLOCKS, strict=False)]
-    activation: Activation
-    head: Head
-    """How the last map becomes a vector: flattened, or averaged or maximised over its pixels."""
-    head_drop_rate: Share
-    """Share of that vector set to zero in training."""
-    dense: Annotated[tuple[Dense, ...], Field(max_length=MAX_DENSE, strict=False)]
 
 
 class Optimizer(Section):
@@ -168,8 +127,17 @@ class Training(Section):
     before (`mame_cnn.weight_average`); 0 is the weights of the last step."""
     class_weights: Literal["none", "balanced"]
     """Balanced weighs class c by n / (n_c * number of classes)."""
+    initial_bias: Literal["zero", "frequencies"]
+    """Of the outputs: frequencies make their softmax, where nothing else speaks yet, the share of
+    each class in the training images."""
+    l1_after_epochs: Count
+    """Epochs before the L1 penalties set in; those of L2 hold from the first."""
     patience_epochs: Count
-    """Early stopping after so many epochs without progress in validation; 0 is off."""
+    """Early stopping after so many epochs without progress in validation; 0 is off. They count
+    from the last unfreezing of a pretrained network on."""
+    patience_on: Literal["accuracy_or_loss", "loss"]
+    """What progress is: a higher accuracy or a lower loss in validation, or a lower loss alone.
+    The weights that are kept are those of the best accuracy in either case."""
 
 
 class Augmentation(Section):
@@ -191,6 +159,14 @@ class Augmentation(Section):
     """Shear drawn uniformly from +- this: columns move by so many pixels a row."""
     crop_pad_px: Count
     """Zeros around the image, from which a window of its size is cut at random."""
+    color_pca_sd: Coefficient
+    """Deviation of what multiplies each principal component of the training images' colours
+    before they are added to a whole image (Krizhevsky et al. 2012, section 4.1)."""
+
+    @property
+    def is_on(self) -> bool:
+        """Whether training images change at all."""
+        return any(self.model_dump().values())
 
 
 class Data(Section):
@@ -200,6 +176,13 @@ class Data(Section):
     """A folder, or `digits`."""
     image_size: int = Field(ge=SMALLEST_IMAGE_SIZE, le=LARGEST_IMAGE_SIZE)
     """Side of the square images in pixels."""
+    normalisation: Literal["train", "image"]
+    """By each channel's mean and deviation over all training images, or each image by those of
+    its own values: (x - mean) / max(deviation, 1 / sqrt(number of values))."""
+
+
+_PLACES: Any = {"data": {"source"}, "network": {"weights"}}
+"""Fields that say where something lies; what it is, other fields or digests do."""
 
 
 class Config(Section):
@@ -209,6 +192,8 @@ class Config(Section):
     """Seeds the weights and dropout of this network."""
     data_seed: int = Field(ge=0, lt=2**63)
     """Seeds the order and augmentation of training images; equal throughout a study."""
+    from_scratch: bool
+    """Whether every weight is drawn at random and learnt here, as the MAMe task demands."""
     data: Data
     network: Network
     training: Training
@@ -216,8 +201,29 @@ class Config(Section):
 
     @property
     def digest(self) -> str:
-        """12 hex digits of SHA-256 over all of it but where the images lie."""
-        return digest(self.model_dump(mode="json", exclude={"data": {"source"}}))
+        """12 hex digits of SHA-256 over all of it but where images and weights lie."""
+        return digest(self.model_dump(mode="json", exclude=_PLACES))
+
+    @model_validator(mode="after")
+    def _says_what_it_does(self) -> Self:
+        network = self.network
+        if not isinstance(network, Pretrained):
+            return self
+        faults = []
+        if self.from_scratch:
+            faults.append(
+                "network.family: pretrained weights are refused where from_scratch = true; "
+                "say from_scratch = false to use them"
+            )
+        faults += [
+            f"network.unfreezing.{number}.after_epochs: {step.after_epochs} is not before the "
+            f"last of {self.training.epochs} epochs"
+            for number, step in enumerate(network.unfreezing)
+            if step.after_epochs >= self.training.epochs
+        ]
+        if faults:
+            raise ValueError("; ".join(faults))
+        return self
 
 
 def digest(content: Any) -> str:

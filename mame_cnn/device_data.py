@@ -3,13 +3,16 @@
 import math
 import warnings
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from commands.errors import UserError
+from mame_cnn.colours import colour_axes
 from mame_cnn.data.dataset import Dataset, Split
+from mame_cnn.data.metadata import size_inputs
 from mame_cnn.normalisation import normalise, scale_and_offset
 
 _HOST = torch.device("cpu")
@@ -28,10 +31,17 @@ class DeviceSplit:
     """
     labels: Tensor
     """int64 [N]."""
+    metadata: Tensor | None = None
+    """[N, M], what is known of images beside their pixels; None if that is not known of all."""
 
     def __len__(self) -> int:
         """Return the number of images."""
         return len(self.labels)
+
+    @cached_property
+    def colour_axes(self) -> Tensor:
+        """[C, C], the principal components of its pixels; all images are read when first asked."""
+        return colour_axes(self.images)
 
 
 @dataclass(frozen=True)
@@ -52,10 +62,49 @@ class DeviceData:
 
     precision: torch.dtype
     """What convolutional blocks compute in; all else has the type of `scale`."""
+    normalisation: str = "train"
+    """As of a configuration."""
+    metadata: str = "none"
+    """What images carry beside their pixels, as of a network's table."""
+    digest: str = ""
+    """Of the data set, and of which splits are trained on; empty where nobody knows it."""
 
-    def normalise(self, images: Tensor) -> Tensor:
-        """Return uint8 [N, H, W, C] as numbers of mean 0 and deviation 1, [N, C, H, W]."""
-        return normalise(images, self.scale, self.offset)
+    @property
+    def frequencies(self) -> Tensor:
+        """[K]: the share of each class in the training images."""
+        return 1 / (self.class_weights * self.n_classes)
+
+    def shows_metadata(self, split: DeviceSplit) -> bool:
+        """Tell whether images of a split carry what is known of them."""
+        return self.metadata != "none" and split.metadata is not None
+
+    def lacks(self, metadata: str) -> str | None:
+        """Say what networks that see metadata would miss here, or return None."""
+        if metadata == "none" or not any(
+            split.metadata is None for split in (self.train, self.val)
+        ):
+            return None
+        return (
+            f"metadata {metadata}: Width and Height are not known of every image; MAMe's own CSV "
+            "has them (MAMe_metadata/MAMe_dataset.csv)"
+        )
+
+    def normalise(self, images: Tensor, added: Tensor | None = None) -> Tensor:
+        """Return uint8 [N, H, W, C] as numbers of mean 0 and deviation 1, [N, C, H, W].
+
+        Args:
+            added: [N, C], to every pixel of an image before that, in grey levels.
+        """
+        return normalise(images, self.scale, self.offset, self.normalisation, added)
+
+
+@dataclass(frozen=True)
+class FeatureData(DeviceData):
+    """A data set whose images are features, [N, F] or [N, C, H, W], ready for a network."""
+
+    def normalise(self, images: Tensor, added: Tensor | None = None) -> Tensor:
+        """Return features as they are; there is nothing of images left to add to."""
+        return images.to(self.scale.dtype)
 
 
 def to_device(
@@ -67,7 +116,7 @@ def to_device(
     """Return the data set on a device.
 
     Training images stay on the host if a GPU has no room for them beside networks. Raises
-    `UserError` if it has none for the validation images.
+    `UserError` if it has none for the validation images, or a class has no training image.
 
     Args:
         dtype: of weights, gradients and losses.
@@ -83,6 +132,8 @@ def to_device(
     has_room = dataset.train.images.nbytes + n_val <= _MOST_FOR_IMAGES * n_free
     scale, offset = scale_and_offset(dataset.mean, dataset.std, dtype=dtype, device=device)
     counts = np.bincount(dataset.train.labels, minlength=len(dataset.classes))
+    if empty := [name for name, n in zip(dataset.classes, counts, strict=True) if not n]:
+        raise UserError(f"{dataset.name}: no training image of {', '.join(empty)}")
     weights = len(dataset.train.labels) / (counts * len(dataset.classes))
     return DeviceData(
         train=_split_to_device(dataset.train, device if has_room else _HOST, device),
@@ -94,6 +145,7 @@ def to_device(
         offset=offset,
         class_weights=torch.tensor(weights, dtype=dtype, device=device),
         precision=precision or dtype,
+        digest=dataset.digest,
     )
 
 
@@ -108,7 +160,10 @@ def _split_to_device(split: Split, place: torch.device, label_place: torch.devic
         warnings.filterwarnings("ignore", message="The given NumPy array is not writable")
         images = torch.from_numpy(split.images)
     labels = torch.tensor(split.labels, dtype=torch.int64, device=label_place)
-    return DeviceSplit(images.to(place), labels)
+    metadata = None
+    if split.sizes is not None:
+        metadata = torch.tensor(size_inputs(split), device=label_place)
+    return DeviceSplit(images.to(place), labels, metadata)
 
 
 def with_validation(data: DeviceData) -> DeviceData:
@@ -119,6 +174,11 @@ def with_validation(data: DeviceData) -> DeviceData:
     weights = len(labels) / (counts * data.n_classes)
     return replace(
         data,
-        train=DeviceSplit(images, labels),
+        train=DeviceSplit(images, labels, _joined(data.train.metadata, data.val.metadata)),
         class_weights=weights.to(data.class_weights.dtype),
+        digest=data.digest and f"{data.digest}-with-val",
     )
+
+
+def _joined(train: Tensor | None, val: Tensor | None) -> Tensor | None:
+    return None if train is None or val is None else torch.cat([train, val])

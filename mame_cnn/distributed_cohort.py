@@ -11,7 +11,6 @@ import torch
 from torch import Tensor
 
 from mame_cnn.batches import Batch
-from mame_cnn.coefficients import gather_coefficients
 from mame_cnn.cohort import Cohort
 from mame_cnn.config import Config
 from mame_cnn.device_data import DeviceData, DeviceSplit
@@ -95,7 +94,7 @@ class SharedCohort(Cohort):
         Each process computes its rows; the sum with the zeros of others puts them together.
         """
         rows = self._ranks.rows(len(split))
-        own = super().logits(DeviceSplit(split.images[rows], split.labels[rows]))
+        own = super().logits(_chosen(split, rows))
         logits = own.new_zeros(len(own), len(split), own.shape[2])
         logits[:, rows] = own
         return self._ranks.sum(logits)
@@ -118,7 +117,10 @@ class SharedCohort(Cohort):
             weights = self._class_weights[labels]
         return weights[self._shard.rows].sum() / weights.sum()
 
-    def _flatten(self) -> None:
-        """Move the weights into one matrix and collect the coefficients of its rows."""
-        self._flat = SharedParameters(self.network, self._ranks)
-        self._coefficients = gather_coefficients(self.configs, self.network, self._flat)
+    def _flattened(self) -> SharedParameters:
+        return SharedParameters(self.network, self._ranks)
+
+
+def _chosen(split: DeviceSplit, rows: slice) -> DeviceSplit:
+    metadata = None if split.metadata is None else split.metadata[rows]
+    return DeviceSplit(split.images[rows], split.labels[rows], metadata)

@@ -12,7 +12,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from commands.errors import UserError
 from mame_cnn.distributed import Ranks
+from mame_cnn.families.modules import CohortOfModules
 from mame_cnn.layers import CohortBatchNorm2d, CohortDropout
 from mame_cnn.layers.batch_norm import EPSILON, MOMENTUM
 
@@ -32,7 +34,15 @@ class Shard:
 
 
 def share_layers(network: nn.Module, shard: Shard) -> None:
-    """Replace layers that see a whole batch by those that see rows of it; weights stay."""
+    """Replace layers that see a whole batch by those that see rows of it; weights stay.
+
+    Raises `UserError` for networks of layers that are not those of a cohort.
+    """
+    if isinstance(network, CohortOfModules):
+        raise UserError(
+            "several processes can train plain, vgg, resnet and mobilenet networks; layers of "
+            "others would each see a part of the batch alone: use one process"
+        )
     for module in list(network.modules()):
         for name, layer in list(module.named_children()):
             if isinstance(layer, CohortBatchNorm2d):

@@ -11,7 +11,7 @@ from functools import partial
 import torch
 
 from commands.errors import UserError
-from mame_cnn.config import Config
+from mame_cnn.config import Config, Pretrained
 from mame_cnn.device_data import DeviceData
 from mame_cnn.distributed import Ranks
 from mame_cnn.final_training import Ending, too_large, train_together
@@ -37,6 +37,8 @@ def check_shareable(
     ]
     if cohort not in (None, 1):
         faults.append(f"--cohort {cohort}: under torchrun networks train one at a time")
+    if isinstance(config.network, Pretrained):
+        faults.append("network.family: a pretrained network trains in one process")
     if faults:
         raise UserError("\n".join(faults))
 

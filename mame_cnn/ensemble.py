@@ -12,20 +12,22 @@ from rich.console import Console
 
 from commands.arguments import whole
 from commands.errors import UserError, exit_status
-from mame_cnn import evaluate
 from mame_cnn.combining.combiners import COMBINERS
+from mame_cnn.data.dataset import Dataset
 from mame_cnn.data.load import load_dataset
 from mame_cnn.device import choose_device
 from mame_cnn.ensemble_file import ENSEMBLE
-from mame_cnn.ensemble_making import Making
-from mame_cnn.ensemble_members import common_source, jobs, read_recipes
-from mame_cnn.evaluate import EVALUATION
+from mame_cnn.ensemble_making import Making, Wishes
+from mame_cnn.ensemble_members import Recipe, common_source, jobs, read_recipes
+from mame_cnn.ensemble_model import Ensemble
+from mame_cnn.evaluate import EVALUATION, evaluate_run
 from mame_cnn.onnx_export import ONNX, check_installed, export
 from mame_cnn.opening import open_model
 from mame_cnn.precision import choose_precision
-from mame_cnn.training_plan import Plan, add_options
+from mame_cnn.training_plan import AS_IT_SAYS, Plan, add_options
 from mame_cnn.views import VIEWS
 
+PLAIN = Wishes()
 EXAMPLES = """\
 examples:
   python -m mame_cnn.ensemble studies/regularization/top --seeds 2
@@ -41,25 +43,24 @@ def main(argv: Sequence[str] | None = None) -> int:
         check_installed()
     recipes = read_recipes(options.configs)
     source = options.data or common_source(recipes)
-    device = choose_device(options.device)
-    precision = choose_precision(options.precision, device)
+    choose_precision(options.precision, choose_device(options.device))
     folder = options.out or _default_folder(options.configs[0])
     _check_is_ours(folder)
     image_size = recipes[0].config.data.image_size
     dataset = load_dataset(source, image_size, progress=not options.quiet)
-    console = Console(quiet=options.quiet, highlight=False, soft_wrap=True)
-    for note in dataset.notes:
-        console.print(note, markup=False)
-    plan = Plan.of(options)
-    making = Making(folder, dataset, device, precision, plan, options, console)
-    folder.mkdir(parents=True, exist_ok=True)
     try:
-        with FileLock(folder / ".lock", timeout=0):
-            without_val = replace(plan, uses_val=False)
-            making.make(jobs(recipes, without_val, dataset.source, options.seeds))
-            _report(folder, dataset.source, options)
-    except Timeout:
-        raise UserError(f"{folder}: another process is making this ensemble") from None
+        make_ensemble(
+            recipes,
+            dataset,
+            folder,
+            seeds=options.seeds,
+            plan=Plan.of(options),
+            wishes=Wishes(options.combiner, options.tta, options.specialists),
+            device=options.device,
+            precision=options.precision,
+            onnx=options.onnx,
+            is_quiet=options.quiet,
+        )
     except KeyboardInterrupt:
         print(
             "stopped; the same command goes on, members trained so far are kept", file=sys.stderr
@@ -68,18 +69,58 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 0
 
 
-def _report(folder: Path, source: str, options: argparse.Namespace) -> None:
-    """Evaluate the ensemble on validation, out of fold, in place of what an earlier one had."""
-    if options.onnx:
-        export(open_model(folder), folder / ONNX)
-    shutil.rmtree(folder / EVALUATION, ignore_errors=True)
-    evaluate.main(
-        [
-            *(str(folder), "--data", source),
-            *("--device", options.device, "--precision", options.precision),
-            *(["--quiet"] if options.quiet else []),
-        ]
-    )
+def make_ensemble(
+    recipes: Sequence[Recipe],
+    dataset: Dataset,
+    folder: Path,
+    *,
+    seeds: int = 1,
+    plan: Plan = AS_IT_SAYS,
+    wishes: Wishes = PLAIN,
+    device: str = "auto",
+    precision: str = "auto",
+    onnx: bool = False,
+    is_quiet: bool = False,
+) -> Ensemble:
+    """Train every recipe with every seed, combine them as wins out of fold, and evaluate that.
+
+    Members that lie in the folder already are not trained again. Raises `UserError` for what a
+    user can mend; after Ctrl-C, the same call goes on.
+
+    Args:
+        folder: the ensemble's; it gets `members`, `ensemble.toml` and `evaluation`.
+        onnx: write the ensemble as `model.onnx` as well.
+    """
+    if onnx:
+        check_installed()
+    _check_is_ours(folder)
+    place = choose_device(device)
+    dtype = choose_precision(precision, place)
+    console = Console(quiet=is_quiet, highlight=False, soft_wrap=True)
+    for note in dataset.notes:
+        console.print(note, markup=False)
+    making = Making(folder, dataset, place, dtype, plan, wishes, console)
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        with FileLock(folder / ".lock", timeout=0):
+            without_val = replace(plan, uses_val=False)
+            making.make(jobs(recipes, without_val, dataset.source, seeds))
+            ensemble = open_model(folder)
+            assert isinstance(ensemble, Ensemble), "its file has just been written"
+            if onnx:
+                export(ensemble, folder / ONNX)
+            # In place of what an earlier ensemble had.
+            shutil.rmtree(folder / EVALUATION, ignore_errors=True)
+            evaluate_run(
+                folder,
+                data=dataset.source,
+                device=device,
+                precision=precision,
+                is_quiet=is_quiet,
+            )
+    except Timeout:
+        raise UserError(f"{folder}: another process is making this ensemble") from None
+    return ensemble
 
 
 def _default_folder(first: Path) -> Path:

@@ -4,7 +4,6 @@ Members are trained or found, asked about validation images, combined as wins ou
 written down; specialists are trained after them and kept if they win.
 """
 
-import argparse
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -41,6 +40,18 @@ CHOICE_SEED = 0
 
 
 @dataclass(frozen=True)
+class Wishes:
+    """What is asked of an ensemble, beside its members."""
+
+    combiner: str | None = None
+    """None: the one that is right most often out of fold."""
+    tta: str = "none"
+    """How often an image is looked at: one of `VIEWS`, or "auto" for what wins out of fold."""
+    specialists: int | None = None
+    """Groups of confused classes, 0 for as many as confusions show; None: no specialists."""
+
+
+@dataclass(frozen=True)
 class Making:
     """One command's making of one ensemble."""
 
@@ -49,7 +60,7 @@ class Making:
     device: torch.device
     precision: torch.dtype
     plan: Plan
-    options: argparse.Namespace
+    wishes: Wishes
     console: Console
 
     def make(self, jobs: Sequence[Job]) -> None:
@@ -63,7 +74,7 @@ class Making:
         probs = self._asked(members)
         choice = self._chosen(probs)
         specialists = None
-        if self.options.specialists is not None:
+        if self.wishes.specialists is not None:
             specialists, choice = self._with_specialists(members, probs, choice)
         used = self._refitted(members) if self.plan.uses_val else members
         ensemble = Ensemble(
@@ -127,7 +138,7 @@ class Making:
 
     def _asked(self, members: Sequence[Member]) -> dict[str, Probs]:
         """Return what members say of validation images, [M, N, K], for each way to look."""
-        tta = self.options.tta
+        tta = self.wishes.tta
         return {
             views: np.stack([self._probs(member, views) for member in members])
             for views in ([*VIEWS] if tta == "auto" else [tta])
@@ -142,7 +153,7 @@ class Making:
             self.dataset.val.labels,
             seed=CHOICE_SEED,
             classes=self.dataset.classes,
-            combiner=self.options.combiner,
+            combiner=self.wishes.combiner,
         )
 
     def _with_specialists(
@@ -151,7 +162,7 @@ class Making:
         """Train specialists; return them with the choice that has them if that wins."""
         dataset = self.dataset
         confusions = evaluate(choice.probs, dataset.val.labels, dataset.classes).confusions
-        groups = confused_groups(confusions.to_numpy(), self.options.specialists or None)
+        groups = confused_groups(confusions.to_numpy(), self.wishes.specialists or None)
         told = "; ".join(" + ".join(dataset.classes[k] for k in group) for group in groups)
         self.console.print(f"groups of confused classes: {told}", markup=False)
         if len(groups) in (1, len(dataset.classes)):

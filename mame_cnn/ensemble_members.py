@@ -9,7 +9,7 @@ from rich.console import Console
 
 from commands.errors import UserError
 from mame_cnn.config import Config
-from mame_cnn.config_file import read_config
+from mame_cnn.config_file import members_of, read_config
 from mame_cnn.data.dataset import Dataset
 from mame_cnn.device_data import DeviceData
 from mame_cnn.ensemble_model import Member
@@ -45,6 +45,8 @@ class Job:
 def read_recipes(paths: Sequence[Path]) -> list[Recipe]:
     """Return the configurations of files, and of the .toml files in folders, in their order.
 
+    A file that names members stands for these.
+
     Raises `UserError` naming everything that is wrong with any of them.
     """
     files, faults = [], []
@@ -56,12 +58,14 @@ def read_recipes(paths: Sequence[Path]) -> list[Recipe]:
                 faults.append(f"{path}: no .toml file in it; expected exported configurations")
         else:
             files.append(path)
-    recipes = []
+    read: dict[Path, Recipe] = {}
     for file in files:
         try:
-            recipes.append(Recipe(file.stem, *read_config(file)))
+            for one in members_of(file) or (file,):
+                read[one] = Recipe(one.stem, *read_config(one))
         except UserError as error:
             faults.append(str(error))
+    recipes = [*read.values()]
     names = [recipe.name for recipe in recipes]
     faults += [f"two files are called {name}.toml" for name in {*names} if names.count(name) > 1]
     sizes = {recipe.config.data.image_size for recipe in recipes}

@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 import torch
 
-from mame_cnn.cohort import EVALUATION_BATCH
 from mame_cnn.combining.combination import Combination
 from mame_cnn.combining.groups import combine_specialists
 from mame_cnn.combining.temperature import apply_temperature
 from mame_cnn.data.dataset import Pixels
+from mame_cnn.logits import EVALUATION_BATCH
 from mame_cnn.model import Model, Probs
 
 SPECIALISTS = "specialists"

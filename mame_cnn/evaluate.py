@@ -5,25 +5,19 @@ The one place in the project that opens test images.
 
 import argparse
 import sys
-import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 
-import torch
 from rich.console import Console
 
 from commands.errors import UserError, exit_status
 from mame_cnn.answers import Answer, answer, networks, val_answer
-from mame_cnn.data.dataset import Dataset, Split
 from mame_cnn.data.load import TestListing, list_test, load_dataset, load_test
 from mame_cnn.device import choose_device
-from mame_cnn.ensemble_model import Ensemble
-from mame_cnn.evaluation_folder import Measured, measure, write_evaluation
-from mame_cnn.evaluation_lines import opening_lines, pair_lines, score_lines
-from mame_cnn.model import Model
-from mame_cnn.model_card import SplitFigures, model_card
+from mame_cnn.evaluation_findings import Evaluated, Findings, Task, figures, keep, lines
+from mame_cnn.evaluation_folder import measure
 from mame_cnn.opening import open_model
 from mame_cnn.precision import choose_precision
 from mame_cnn.run_folder import check_is_free, numbered, place_run, unfinished_run
@@ -31,8 +25,6 @@ from mame_cnn.scores import scores
 from mame_cnn.test_ledger import (
     DEFAULT_LEDGER,
     OpenedData,
-    OpenedModel,
-    Opening,
     Score,
     earlier_openings,
     permission,
@@ -53,65 +45,71 @@ The test set is opened once. A second opening for the same data is refused, unle
 """
 
 
-@dataclass(frozen=True)
-class Task:
-    """What is evaluated, and on what."""
-
-    run: Path
-    model: Model | Ensemble
-    dataset: Dataset
-    test_set: OpenedData | None
-    """None where the data have no test split."""
-    ledger: Path
-    device: torch.device
-    precision: torch.dtype
-
-    @property
-    def opened_model(self) -> OpenedModel:
-        """The model as the ledger names it."""
-        own = networks(self.model)
-        return OpenedModel(
-            kind="model" if isinstance(self.model, Model) else "ensemble",
-            path=str(self.run),
-            config_digests=tuple(one.config.digest for one in own),
-            weights_digests=tuple(one.weights_digest for one in own),
-        )
-
-
-@dataclass(frozen=True)
-class Findings:
-    """What a model said of one split, and all openings of the test set up to now."""
-
-    name: str
-    """`validation` or `test`."""
-    split: Split
-    answer: Answer
-    openings: tuple[Opening, ...]
-    others: tuple[SplitFigures, ...] = ()
-    """What the card says of other splits."""
-
-
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; return its exit status."""
     options = _parser().parse_args(argv)
-    reason = _reason(options)
-    if options.out is not None:
-        check_is_free(options.out)
-    console = Console(quiet=options.quiet, highlight=False, soft_wrap=True)
-    task = _task(options, reason, console)
-    place = options.out or _default_place(options)
-    with unfinished_run(place.parent) as unfinished:
-        if options.test:
-            findings = _open_test(task, reason, progress=not options.quiet)
-        else:
-            findings = _validate(task)
-        measured = _keep(task, findings, unfinished)
-        again = numbered(place.parent, f"{place.name}-again")
-        folder = place_run(unfinished, chain([place], again))
-    for line in _lines(findings, measured, task):
-        console.print(line, markup=False)
-    console.print(f"written to {folder}", markup=False)
+    asked = _Asked(
+        run=options.run,
+        data=options.data,
+        test=options.test,
+        reason=_reason(options.again, options.test),
+        ledger=options.ledger,
+        out=options.out,
+        device=options.device,
+        precision=options.precision,
+        is_quiet=options.quiet,
+    )
+    asked.evaluated()
     return 0
+
+
+def evaluate_run(
+    run: Path,
+    *,
+    data: str | None = None,
+    ledger: Path = DEFAULT_LEDGER,
+    out: Path | None = None,
+    device: str = "auto",
+    precision: str = "auto",
+    is_quiet: bool = False,
+) -> Evaluated:
+    """Evaluate a run, a weights file or an ensemble on validation images.
+
+    Raises `UserError` for what a user can mend.
+
+    Args:
+        data: a folder or "digits"; None: what it was trained on.
+        ledger: whose openings of the test set are repeated in the model card.
+        out: where the files go; None: `evaluation` in the run's folder.
+        is_quiet: print nothing; otherwise the figures.
+    """
+    return _Asked(run, data, False, None, ledger, out, device, precision, is_quiet).evaluated()
+
+
+def open_test_set(
+    run: Path,
+    *,
+    again: str | None = None,
+    data: str | None = None,
+    ledger: Path = DEFAULT_LEDGER,
+    out: Path | None = None,
+    device: str = "auto",
+    precision: str = "auto",
+    is_quiet: bool = False,
+) -> Evaluated:
+    """Evaluate a run, a weights file or an ensemble on the test set, which is opened once.
+
+    Raises `UserError` for what a user can mend, and for a test set that was opened before.
+
+    Args:
+        again: why the test set is opened once more; kept for ever.
+        data: a folder or "digits"; None: what it was trained on.
+        ledger: where the opening is put on record before anything is shown.
+        out: where the files go; None: `evaluation-test` in the run's folder.
+        is_quiet: print nothing; otherwise the figures.
+    """
+    reason = _reason(again, is_test=True)
+    return _Asked(run, data, True, reason, ledger, out, device, precision, is_quiet).evaluated()
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -148,54 +146,87 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _reason(options: argparse.Namespace) -> str | None:
+def _reason(again: str | None, is_test: bool) -> str | None:
     """Return the reason for another opening on one line, or None; refuse half of a request."""
-    if options.again is None:
+    if again is None:
         return None
-    if not options.test:
+    if not is_test:
         raise UserError("--again: says why the test set is opened once more; give --test as well")
-    reason = " ".join(options.again.split())
+    reason = " ".join(again.split())
     if not reason:
         raise UserError("--again: the reason is empty")
     return reason
 
 
-def _default_place(options: argparse.Namespace) -> Path:
-    run: Path = options.run
-    name = f"{EVALUATION}-test" if options.test else EVALUATION
+def _default_place(run: Path, test: bool) -> Path:
+    name = f"{EVALUATION}-test" if test else EVALUATION
     return run / name if run.is_dir() else run.with_name(f"{run.stem}-{name}")
 
 
-def _task(options: argparse.Namespace, reason: str | None, console: Console) -> Task:
-    """Return what is asked for, with train and validation images; test is only listed."""
-    device = choose_device(options.device)
-    precision = choose_precision(options.precision, device)
-    model = open_model(options.run)
-    source = networks(model)[0].config.data.source if options.data is None else options.data
-    listed = list_test(source)
-    if listed.classes != model.classes:
-        raise UserError(
-            f"--data {source}: has the classes {', '.join(listed.classes)}; "
-            f"{options.run} was trained on {', '.join(model.classes)}"
-        )
-    if options.test and not listed.names:
-        raise UserError(f"--data {source}: has no test split; nothing was opened")
-    test_set = _test_set(listed) if listed.names else None
-    if options.test and test_set:
-        earlier_openings(options.ledger, test_set, reason)  # before images are prepared
-    dataset = load_dataset(source, model.image_size, progress=not options.quiet)
-    if dataset.channels != model.channels:
-        raise UserError(
-            f"--data {source}: has images of {dataset.channels} channels; "
-            f"{options.run} takes {model.channels}"
-        )
-    if dataset.digest != model.data_digest:
-        console.print(
-            f"note: {options.run} was trained on data {model.data_digest} ({model.data_name}); "
-            f"this is data {dataset.digest} ({dataset.name})",
-            markup=False,
-        )
-    return Task(options.run, model, dataset, test_set, options.ledger, device, precision)
+@dataclass(frozen=True)
+class _Asked:
+    """What is asked for, before anything of it is known to exist."""
+
+    run: Path
+    data: str | None
+    test: bool
+    reason: str | None
+    ledger: Path
+    out: Path | None
+    device: str
+    precision: str
+    is_quiet: bool
+
+    def evaluated(self) -> Evaluated:
+        """Evaluate, write all files, and print the figures."""
+        if self.out is not None:
+            check_is_free(self.out)
+        console = Console(quiet=self.is_quiet, highlight=False, soft_wrap=True)
+        task = self._task(console)
+        place = self.out or _default_place(self.run, self.test)
+        with unfinished_run(place.parent) as unfinished:
+            if self.test:
+                findings = _open_test(task, self.reason, progress=not self.is_quiet)
+            else:
+                findings = _validate(task)
+            measured = keep(task, findings, unfinished)
+            again = numbered(place.parent, f"{place.name}-again")
+            folder = place_run(unfinished, chain([place], again))
+        for line in lines(findings, measured, task):
+            console.print(line, markup=False)
+        console.print(f"written to {folder}", markup=False)
+        return Evaluated(folder, findings, measured)
+
+    def _task(self, console: Console) -> Task:
+        """Return the task, with train and validation images; test is only listed."""
+        device = choose_device(self.device)
+        precision = choose_precision(self.precision, device)
+        model = open_model(self.run)
+        source = networks(model)[0].config.data.source if self.data is None else self.data
+        listed = list_test(source)
+        if listed.classes != model.classes:
+            raise UserError(
+                f"--data {source}: has the classes {', '.join(listed.classes)}; "
+                f"{self.run} was trained on {', '.join(model.classes)}"
+            )
+        if self.test and not listed.names:
+            raise UserError(f"--data {source}: has no test split; nothing was opened")
+        test_set = _test_set(listed) if listed.names else None
+        if self.test and test_set:
+            earlier_openings(self.ledger, test_set, self.reason)  # before images are prepared
+        dataset = load_dataset(source, model.image_size, progress=not self.is_quiet)
+        if dataset.channels != model.channels:
+            raise UserError(
+                f"--data {source}: has images of {dataset.channels} channels; "
+                f"{self.run} takes {model.channels}"
+            )
+        if dataset.digest != model.data_digest:
+            console.print(
+                f"note: {self.run} was trained on data {model.data_digest} ({model.data_name}); "
+                f"this is data {dataset.digest} ({dataset.name})",
+                markup=False,
+            )
+        return Task(self.run, model, dataset, test_set, self.ledger, device, precision)
 
 
 def _test_set(listed: TestListing) -> OpenedData:
@@ -220,71 +251,12 @@ def _open_test(task: Task, reason: str | None, progress: bool) -> Findings:
         found = scores(said.probs, test.labels)
         score = Score(accuracy=found.accuracy, n_images=found.n_images)
         opening = allowed.record(task.opened_model, score)
-    others = (_figures("validation", measured, validation),)
+    others = (figures("validation", measured, validation),)
     return Findings("test", test, said, (*allowed.earlier, opening), others)
 
 
 def _val_answer(task: Task) -> Answer:
     return val_answer(task.run, task.model, task.dataset, task.device, task.precision)
-
-
-def _figures(name: str, measured: Measured, found: Answer) -> SplitFigures:
-    return SplitFigures(name, measured.scores, measured.intervals, found.note)
-
-
-def _keep(task: Task, findings: Findings, folder: Path) -> Measured:
-    """Write all files; what the disk has no room for is kept elsewhere, as test opens once."""
-    try:
-        return _write(task, findings, folder)
-    except OSError as error:
-        rescue = Path(tempfile.mkdtemp(prefix="evaluation-"))
-        _write(task, findings, rescue)
-        raise UserError(
-            f"{folder.parent}: {error.strerror}; the evaluation is kept in {rescue}"
-        ) from error
-
-
-def _write(task: Task, findings: Findings, folder: Path) -> Measured:
-    found, split, dataset = findings.answer, findings.split, task.dataset
-    about = {
-        "split": findings.name,
-        "note": found.note,
-        "model": task.opened_model.model_dump(mode="json"),
-        "data": {"name": dataset.name, "digest": dataset.digest},
-        "test_set": task.test_set.model_dump(mode="json") if task.test_set else None,
-        "openings": [opening.model_dump(mode="json") for opening in findings.openings],
-    }
-    measured = write_evaluation(
-        folder,
-        found.probs,
-        split.labels,
-        split.names,
-        dataset.classes,
-        split.images,
-        members=found.members,
-        museums=split.museums,
-        about=about,
-    )
-    figures = (*findings.others, _figures(findings.name, measured, found))
-    card = model_card(task.model, task.run, figures, findings.openings)
-    (folder / "model_card.md").write_text(card, encoding="utf-8")
-    return measured
-
-
-def _lines(findings: Findings, measured: Measured, task: Task) -> Iterator[str]:
-    """Yield what is shown on the terminal."""
-    n_images = measured.scores.n_images
-    yield f"{findings.name} of {task.dataset.name}: {n_images:,} images"
-    if findings.answer.note:
-        yield findings.answer.note
-    for other in findings.others:
-        yield f"validation accuracy {other.scores.accuracy:.1%}. {other.note}".strip()
-    yield ""
-    yield from score_lines(measured)
-    yield ""
-    probs, labels = findings.answer.probs, findings.split.labels
-    yield from pair_lines(probs, labels, task.dataset.classes)
-    yield from opening_lines(findings.openings)
 
 
 if __name__ == "__main__":

@@ -9,6 +9,9 @@ from pydantic_core import ErrorDetails
 from commands.strangers import shown
 from mame_cnn.config import Config
 
+_UNIONS = ("network", "schedule")
+"""Fields that are tables of several kinds; a field of theirs tells which."""
+
 
 def describe_faults(error: ValidationError) -> list[str]:
     """Return one line a fault: the field's path, what was got, what is allowed."""
@@ -17,11 +20,18 @@ def describe_faults(error: ValidationError) -> list[str]:
     for fault in faults:
         if fault["type"] == "too_short" and _has_faults_within(fault["loc"], faults):
             continue  # a list is short only because its faulty items were not counted
-        parts = [str(part) for part in fault["loc"]]
+        parts = list(_parts(fault["loc"]))
         path = ".".join(parts)
         match fault["type"]:
             case "missing":
                 lines.append(f"{path}: missing")
+            case "union_tag_not_found":
+                lines.append(f"{path}.{_discriminator(fault)}: missing")
+            case "union_tag_invalid":
+                tag, allowed = fault["ctx"]["tag"], fault["ctx"]["expected_tags"]
+                lines.append(
+                    f"{path}.{_discriminator(fault)}: expected one of {allowed}; got {shown(tag)}"
+                )
             case "extra_forbidden":
                 nearest = difflib.get_close_matches(parts[-1], set(_field_names(Config)), n=1)
                 hint = f"; did you mean {nearest[0]}?" if nearest else ""
@@ -33,6 +43,19 @@ def describe_faults(error: ValidationError) -> list[str]:
                 where = f"{path}: " if path else ""
                 lines.append(f"{where}{reason}{got}")
     return lines
+
+
+def _parts(place: tuple[int | str, ...]) -> Iterator[str]:
+    """Yield the names of a field's path, without those that pydantic gives a union's members."""
+    before = None
+    for part in place:
+        if before not in _UNIONS:
+            yield str(part)
+        before = part
+
+
+def _discriminator(fault: ErrorDetails) -> str:
+    return str(fault["ctx"]["discriminator"]).strip("'")
 
 
 def _has_faults_within(place: tuple[int | str, ...], faults: list[ErrorDetails]) -> bool:

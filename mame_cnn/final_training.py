@@ -18,6 +18,7 @@ from mame_cnn.device_data import DeviceData
 from mame_cnn.distributed import ALONE, Ranks, RanksLostError
 from mame_cnn.distributed_cohort import SharedCohort, with_largest_share
 from mame_cnn.energy import meter_of
+from mame_cnn.metadata_row import metadata_of
 from mame_cnn.network import infeasible
 from mame_cnn.progress import EpochResult
 from mame_cnn.room import check_room, within_memory
@@ -121,8 +122,11 @@ def train_to_the_end(
 
 
 def check_feasible(configs: Sequence[Config], data: DeviceData) -> None:
-    """Raise `UserError` naming every network that these images are too small for."""
-    reasons = [infeasible(config.network, data.image_size) for config in configs]
+    """Raise `UserError` naming every network that these images are not enough for."""
+    reasons = [
+        infeasible(config.network, data.image_size) or data.lacks(metadata_of(config.network))
+        for config in configs
+    ]
     if found := [
         f"configuration {number}: {reason}" if len(configs) > 1 else reason
         for number, reason in enumerate(reasons, start=1)

@@ -46,7 +46,8 @@ class FlatParameters:
         """Overwrite the gradients with those of a scalar loss."""
         # Copied from autograd.grad: parameters that are rows of a matrix are not dense, and
         # backward() wants to accumulate into dense gradients.
-        gradients = torch.autograd.grad(loss, self._parameters)
+        # Blocks that no member trains at present have no part in the loss: their gradient is 0.
+        gradients = torch.autograd.grad(loss, self._parameters, materialize_grads=True)
         for parameter, gradient in zip(self._parameters, gradients, strict=True):
             self.gradients[:, self.columns(parameter)].copy_(gradient.flatten(1))
 

@@ -1,7 +1,7 @@
 """The loss of a cohort, and the kernel penalties that are added to it."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -46,6 +46,22 @@ class KernelPenalty:
     """[T, 1]."""
     l2: Tensor
     """[T, 1]."""
+
+
+def with_l1_of(
+    penalties: Sequence[KernelPenalty], has_l1: Sequence[bool]
+) -> tuple[KernelPenalty, ...]:
+    """Return the penalties, L1 only of the members that are told to have it.
+
+    Args:
+        has_l1: one a member.
+    """
+    if all(has_l1):
+        return tuple(penalties)
+    return tuple(
+        replace(penalty, l1=penalty.l1 * penalty.l1.new_tensor(has_l1).unsqueeze(1))
+        for penalty in penalties
+    )
 
 
 def penalty_values(weights: Tensor, penalties: Sequence[KernelPenalty]) -> Tensor:

@@ -14,10 +14,11 @@ from torch import Tensor
 
 from commands.errors import UserError
 from mame_cnn.classifier import Classifier
-from mame_cnn.cohort import EVALUATION_BATCH
 from mame_cnn.config import Config
 from mame_cnn.data.dataset import Pixels
-from mame_cnn.network import CohortNetwork
+from mame_cnn.logits import EVALUATION_BATCH
+from mame_cnn.metadata_row import metadata_of
+from mame_cnn.network import build_network
 from mame_cnn.views import VIEWS
 
 Probs = npt.NDArray[np.float64]
@@ -58,6 +59,19 @@ class Model:
         """Whether validation images were trained on, so that they prove nothing of it."""
         return self.training.get("splits") == "train+val"
 
+    @property
+    def sees_metadata(self) -> bool:
+        """Whether it is shown more of an image than its pixels."""
+        return metadata_of(self.config.network) != "none"
+
+    def check_pixels_suffice(self) -> None:
+        """Raise `UserError` if the network is shown more of an image than its pixels."""
+        if self.sees_metadata:
+            raise UserError(
+                "network.metadata: this network sees the sizes of the original photographs, which "
+                "images alone do not tell; evaluate it on data whose CSV has Width and Height"
+            )
+
     @cached_property
     def weights_digest(self) -> str:
         """12 hex digits of SHA-256 over the weights' names, shapes and bytes."""
@@ -76,7 +90,7 @@ class Model:
             precision: of convolutional blocks; all else is float32.
             dtype: of the probabilities.
         """
-        network = CohortNetwork(
+        network = build_network(
             [self.config.network],
             channels=self.channels,
             image_size=self.image_size,
@@ -84,7 +98,8 @@ class Model:
         )
         network.load_member_state(0, dict(self.state))
         network.precision = precision
-        return Classifier(network.to(device), self.mean, self.std, views, dtype)
+        normalisation = self.config.data.normalisation
+        return Classifier(network.to(device), self.mean, self.std, normalisation, views, dtype)
 
     def probs(
         self,
@@ -93,15 +108,22 @@ class Model:
         precision: torch.dtype = torch.float32,
         views: str = "none",
         batch: int = EVALUATION_BATCH,
+        metadata: npt.NDArray[np.float32] | None = None,
     ) -> Probs:
         """Return probabilities [N, K] of uint8 images [N, H, W, C].
 
-        Raises `UserError` where the network's answer is not a number.
+        Raises `UserError` where the network's answer is not a number, and where it sees metadata
+        and none are given.
 
         Args:
             batch: images computed at once, every view of one counted: speed and memory, not
                 the result.
+            metadata: [N, M], of a network that sees them; others are not shown them.
         """
+        if not self.sees_metadata:
+            metadata = None
+        elif metadata is None:
+            self.check_pixels_suffice()
         expected = (self.image_size, self.image_size, self.channels)
         if images.dtype != np.uint8 or images.shape[1:] != expected:
             raise ValueError(f"expected uint8 [N, {expected}], got {images.dtype} {images.shape}")
@@ -111,8 +133,11 @@ class Model:
         with torch.inference_mode():
             for first in range(0, len(images), step):
                 # A copy, as torch warns of memory-mapped arrays that it must not write to.
-                part = torch.from_numpy(np.array(images[first : first + step]))
-                probs[first : first + step] = classifier(part.to(device)).cpu().numpy()
+                part = torch.from_numpy(np.array(images[first : first + step])).to(device)
+                beside = None
+                if metadata is not None:
+                    beside = torch.from_numpy(metadata[first : first + step]).to(device)
+                probs[first : first + step] = classifier(part, beside).cpu().numpy()
         n_bad = int((~np.isfinite(probs)).any(axis=1).sum())
         if n_bad:
             raise UserError(

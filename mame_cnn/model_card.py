@@ -12,6 +12,7 @@ from mame_cnn.ensemble_model import Ensemble, Member
 from mame_cnn.intervals import Interval
 from mame_cnn.model import Model
 from mame_cnn.network import n_parameters
+from mame_cnn.network_words import in_words
 from mame_cnn.scores import Scores
 from mame_cnn.test_ledger import Opening
 
@@ -71,20 +72,15 @@ def _title(model: Model | Ensemble) -> str:
 
 
 def _network(model: Model) -> Iterator[str]:
-    network = model.config.network
-    widths = ", ".join(str(block.width) for block in network.blocks)
-    dense = ", ".join(str(layer.width) for layer in network.dense) or "none"
     n_weights = n_parameters(
-        network,
+        model.config.network,
         channels=model.channels,
         image_size=model.image_size,
         n_classes=len(model.classes),
     )
-    yield (
-        f"A plain convolutional network, trained from scratch: {len(network.blocks)} blocks of "
-        f"width {widths}; activation {network.activation}; head {network.head}; hidden dense "
-        f"layers: {dense}; {n_weights:,} weights."
-    )
+    what = in_words(model.config.network)
+    how = "trained from scratch" if model.config.from_scratch else "with pretrained weights"
+    yield f"{what[0].upper()}{what[1:]}; {n_weights:,} weights, {how}."
     yield f"Configuration {model.config.digest}, weights {model.weights_digest}."
 
 

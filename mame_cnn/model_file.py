@@ -21,7 +21,7 @@ from mame_cnn.config import Config, PlainText, Section
 from mame_cnn.data.listing import some
 from mame_cnn.faults import describe_faults
 from mame_cnn.model import Model, weights_digest
-from mame_cnn.network import CohortNetwork, infeasible
+from mame_cnn.network import build_network, infeasible
 
 WEIGHTS = "weights.safetensors"
 """What the file is called in a run's folder."""
@@ -166,7 +166,7 @@ def _shape_faults(header: _Header, shapes: Mapping[str, tuple[int, ...]]) -> lis
     if reason := infeasible(config.network, config.data.image_size):
         return [reason]
     with torch.device("meta"):
-        network = CohortNetwork(
+        network = build_network(
             [config.network],
             channels=header.channels,
             image_size=config.data.image_size,

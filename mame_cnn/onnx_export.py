@@ -8,6 +8,7 @@ from pathlib import Path
 import torch
 
 from commands.errors import UserError, naming
+from mame_cnn.answers import networks
 from mame_cnn.ensemble_model import Ensemble
 from mame_cnn.graph import graph
 from mame_cnn.model import Model
@@ -23,9 +24,12 @@ _NEEDED = ("onnx", "onnxscript")
 def export(model: Model | Ensemble, path: Path) -> None:
     """Write a model as ONNX; its classes are in the file's metadata as a JSON list.
 
-    Raises `UserError` if the packages of the extra `onnx` are not installed.
+    Raises `UserError` if the packages of the extra `onnx` are not installed, and for networks
+    that see more than pixels.
     """
     check_installed()
+    for one in networks(model):
+        one.check_pixels_suffice()
     # Two images: a batch of one would be taken for a constant.
     shape = (2, model.image_size, model.image_size, model.channels)
     program = torch.onnx.export(

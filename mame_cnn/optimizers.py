@@ -139,6 +139,12 @@ class CohortOptimizer:
         weights[:, :n_decayed].mul_(1 - lr * weight_decay)
         self.update(weights, gradients, self.state, Step(lr, momentum, self.n_steps))
 
+    def restart(self, slot: int) -> None:
+        """Forget what was kept of one member's steps."""
+        self.n_steps[slot] = 0
+        for name, tensor in self.state.items():
+            tensor[slot] = _start(name, tensor[slot : slot + 1])[0]
+
     def select(self, slots: list[int]) -> None:
         """Keep only the members in these slots."""
         self.n_steps = self.n_steps[slots]

@@ -6,11 +6,13 @@ Whatever is not given has the default below, which is close to experiments 6 to 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from pydantic import ValidationError
+
 from commands.errors import UserError
 from mame_cnn.config import Augmentation, Config
+from mame_cnn.faults import describe_faults
+from mame_cnn.network_parameters import network_from_params, with_defaults
 from mame_cnn.vocabulary import (
-    BLOCK_NAMES,
-    DENSE_NAMES,
     OPTIMIZER_NAMES,
     SPECIAL_NAMES,
     TRAINING_NAMES,
@@ -21,6 +23,7 @@ from mame_cnn.vocabulary import (
 )
 
 DEFAULTS: dict[str, Value] = {
+    "family": "plain",
     "depth": 3,
     "width": 32,
     "width_growth": 2.0,
@@ -36,6 +39,7 @@ DEFAULTS: dict[str, Value] = {
     "l2": 0.0,
     "head": "flatten",
     "head_drop_rate": 0.0,
+    "metadata": "none",
     "dense_depth": 1,
     "dense_width": 64,
     "dense_drop_rate": 0.0,
@@ -55,7 +59,10 @@ DEFAULTS: dict[str, Value] = {
     "label_smoothing": 0.0,
     "ema_decay": 0.0,
     "class_weights": "none",
+    "initial_bias": "zero",
+    "l1_after_epochs": 0,
     "patience_epochs": 20,  # as in the transfer experiments on MAMe
+    "patience_on": "accuracy_or_loss",
     "flip_horizontal": 0.0,
     "flip_vertical": 0.0,
     "rotation_degrees": 0.0,
@@ -64,8 +71,13 @@ DEFAULTS: dict[str, Value] = {
     "zoom_fraction": 0.0,
     "shear_fraction": 0.0,
     "crop_pad_px": 0,
+    "color_pca_sd": 0.0,
+    "normalisation": "train",
+    "from_scratch": "true",  # as the MAMe task demands
+    "unfreeze_steps": 0,
 }
-_CHOOSING = {name: DEFAULTS[name] for name in ("depth", "dense_depth", "optimizer", "schedule")}
+"""Of every family, but for what `mame_cnn.network_parameters` says of one."""
+_CHOOSING = ("depth", "dense_depth", "unfreeze_steps", "optimizer", "schedule")
 
 
 def space_faults(values: Mapping[str, Sequence[Value]]) -> list[str]:
@@ -74,9 +86,12 @@ def space_faults(values: Mapping[str, Sequence[Value]]) -> list[str]:
     Args:
         values: the values that a parameter may take, or the ends of its range, by name.
     """
-    return faults(values) or idle(
-        {**{name: [value] for name, value in _CHOOSING.items()}, **values}
-    )
+    if messages := faults(values):
+        return messages
+    families = values.get("family", [DEFAULTS["family"]])
+    chosen = [with_defaults({"family": family}, DEFAULTS) for family in families]
+    choosing = {name: [given[name] for given in chosen] for name in _CHOOSING}
+    return idle(values, {"family": families, **choosing})
 
 
 def config_from_params(
@@ -88,36 +103,24 @@ def config_from_params(
     """
     if messages := faults({name: [value] for name, value in params.items()}):
         raise UserError("\n".join(messages))
-    given = {**DEFAULTS, **params}
+    given = with_defaults(params, DEFAULTS)
     content = {
         "seed": seed,
         "data_seed": data_seed,
-        "data": {"source": source, "image_size": image_size},
-        "network": {
-            "blocks": [_block(given, number) for number in range(1, int(given["depth"]) + 1)],
-            "activation": given["activation"],
-            "head": given["head"],
-            "head_drop_rate": given["head_drop_rate"],
-            "dense": [_dense(given, number) for number in range(1, int(given["dense_depth"]) + 1)],
+        "from_scratch": given["from_scratch"] == "true",
+        "data": {
+            "source": source,
+            "image_size": image_size,
+            "normalisation": given["normalisation"],
         },
+        "network": network_from_params(given),
         "training": {"epochs": epochs, **_training(given)},
         "augmentation": {name: given[name] for name in Augmentation.model_fields},
     }
-    return Config.model_validate(content)
-
-
-def _block(given: Params, number: int) -> dict[str, Value]:
-    """Return the fields of one block: the numbered name, else the plain one."""
-    grown = float(given["width"]) * float(given["width_growth"]) ** (number - 1)
-    plain = {**given, "width": min(round(grown), int(given["width_limit"]))}
-    return {name: given.get(f"{name}_{number}", plain[name]) for name in BLOCK_NAMES}
-
-
-def _dense(given: Params, number: int) -> dict[str, Value]:
-    """Return the fields of one dense layer: the numbered name, else the plain one."""
-    return {
-        field: given.get(f"{name}_{number}", given[name]) for name, field in DENSE_NAMES.items()
-    }
+    try:
+        return Config.model_validate(content)
+    except ValidationError as error:  # of values that are possible, but not together
+        raise UserError("\n".join(describe_faults(error))) from None
 
 
 def _training(given: Params) -> dict[str, Any]:

@@ -11,12 +11,12 @@ import torch
 
 from commands.arguments import whole
 from commands.errors import UserError, exit_status, naming
-from mame_cnn.cohort import EVALUATION_BATCH
 from mame_cnn.data.listing import counted, some
 from mame_cnn.data.progress import in_threads
 from mame_cnn.decoding import decoded
 from mame_cnn.device import choose_device
 from mame_cnn.ensemble_model import Ensemble
+from mame_cnn.logits import EVALUATION_BATCH
 from mame_cnn.model import Model
 from mame_cnn.onnx_export import export
 from mame_cnn.opening import open_model

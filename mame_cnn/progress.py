@@ -5,6 +5,8 @@ from dataclasses import dataclass, field, fields
 
 from mame_cnn.config import Plateau, Training
 from mame_cnn.health import Chance, Vitals, chance_epochs, loss_fault
+from mame_cnn.pretrained.unfreezing import step_at
+from mame_cnn.pretrained_config import Unfreezing
 from mame_cnn.schedules import lr_factor
 
 RELATIVE_THRESHOLD = 1e-4
@@ -71,7 +73,7 @@ class Counts:
     """How often a plateau has cut the learning rate."""
     best_loss: float = math.inf
     gained_epoch: int = 0
-    """The last one that improved accuracy or loss in validation."""
+    """The last one with progress in validation."""
     plateau_loss: float = math.inf
     plateau_epochs: int = 0
     """Since that loss."""
@@ -81,16 +83,20 @@ class Counts:
 class Progress(Counts):
     """Counts one member's epochs and decides what follows from them."""
 
-    def __init__(self, training: Training, chance: Chance | None = None):
+    def __init__(
+        self, training: Training, chance: Chance | None = None, steps: tuple[Unfreezing, ...] = ()
+    ):
         """Begin.
 
         Args:
+            steps: in which a pretrained network is unfrozen.
             chance: what is achieved without looking at images; None: whoever stays there is not
                 given up.
         """
         super().__init__()
         self.training = training
         self.chance = chance
+        self.steps = steps
 
     def go_on(self, counts: Counts) -> None:
         """Take over what was counted elsewhere."""
@@ -105,8 +111,10 @@ class Progress(Counts):
         """Return the learning rate of each step of the coming epoch."""
         training = self.training
         first = self.epoch * n_steps
+        step_of_unfreezing = step_at(self.steps, self.epoch)
+        full = step_of_unfreezing.lr if step_of_unfreezing else training.optimizer.lr
         return [
-            training.optimizer.lr
+            full
             * lr_factor(
                 training.schedule,
                 step=step,
@@ -145,7 +153,8 @@ class Progress(Counts):
         is_best = val_accuracy > self.best_accuracy
         if is_best:
             self.best_accuracy, self.best_epoch = val_accuracy, self.epoch
-        if is_best or val_loss < self.best_loss:
+        counts_accuracy = self.training.patience_on == "accuracy_or_loss"
+        if (is_best and counts_accuracy) or val_loss < self.best_loss:
             self.gained_epoch = self.epoch
         self.best_loss = min(self.best_loss, val_loss)
         self._watch_plateau(val_loss)
@@ -153,9 +162,10 @@ class Progress(Counts):
 
     @property
     def is_finished(self) -> bool:
-        """Whether the budget is spent, or neither accuracy nor loss improved for too long."""
+        """Whether the budget is spent, or what patience looks at improved too long ago."""
         patience = self.training.patience_epochs
-        waited = self.epoch - self.gained_epoch
+        last_step = self.steps[-1].after_epochs if self.steps else 0
+        waited = self.epoch - max(self.gained_epoch, last_step)
         return self.epoch >= self.training.epochs or bool(patience and waited >= patience)
 
     def _broken(self, figures: Figures, vitals: Vitals | None) -> str | None:

@@ -6,14 +6,15 @@ metrics.csv                 one row an epoch; with energy_j where the device tel
 val_probabilities.csv       one row an image, one column a class
 classification_report.csv   precision, recall, F1, support by class
 confusion_matrix.csv        rows are true classes
+museums.csv                 accuracy by museum, where the data name one
 
-The last three, and what else is about validation, are left out where its images were trained on.
+The last four, and what else is about validation, are left out where its images were trained on.
 """
 
 import errno
 import shutil
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from itertools import count
@@ -25,12 +26,13 @@ import pandas as pd
 from commands.errors import UserError, naming
 from mame_cnn.config import Config
 from mame_cnn.config_file import write_config
-from mame_cnn.data.dataset import Dataset
-from mame_cnn.evaluation import evaluate
+from mame_cnn.data.dataset import Dataset, Split
+from mame_cnn.evaluation import by_museum, evaluate
 from mame_cnn.final_training import FinalTraining
 from mame_cnn.model import Model
 from mame_cnn.model_file import WEIGHTS, write_model
 from mame_cnn.probabilities_file import write_probabilities
+from mame_cnn.scores import Floats
 
 _METRICS = (
     *("epoch", "lr", "train_loss", "penalty", "train_accuracy"),
@@ -38,6 +40,7 @@ _METRICS = (
 )
 _ENERGY = "energy_j"
 """Left out where it is not known in any epoch."""
+MUSEUMS = "museums.csv"
 _KEPT_METRICS = ("train_loss", "train_accuracy", "val_loss", "val_accuracy")
 
 
@@ -105,7 +108,9 @@ class RunFiles:
                 columns.append(_ENERGY)
             history[columns].to_csv(folder / "metrics.csv", index=False)
             if self.training.is_validated:
-                self._write_validation(folder)
+                write_validation(
+                    folder, self.training.val_probs, self.dataset.val, self.dataset.classes
+                )
 
     @property
     def model(self) -> Model:
@@ -132,12 +137,13 @@ class RunFiles:
             state=self.training.state,
         )
 
-    def _write_validation(self, folder: Path) -> None:
-        """Write what the network says of validation images that it was not trained on."""
-        probs, val, classes = self.training.val_probs, self.dataset.val, self.dataset.classes
-        write_probabilities(
-            folder / "val_probabilities.csv", probs, val.labels, val.names, classes
-        )
-        evaluation = evaluate(probs, val.labels, classes)
-        evaluation.report.to_csv(folder / "classification_report.csv", index=False)
-        evaluation.confusions.to_csv(folder / "confusion_matrix.csv")
+
+def write_validation(folder: Path, probs: Floats, val: Split, classes: Sequence[str]) -> None:
+    """Write what a classifier says of validation images that it was not trained on."""
+    write_probabilities(folder / "val_probabilities.csv", probs, val.labels, val.names, classes)
+    evaluation = evaluate(probs, val.labels, classes)
+    evaluation.report.to_csv(folder / "classification_report.csv", index=False)
+    evaluation.confusions.to_csv(folder / "confusion_matrix.csv")
+    if val.museums:
+        museums = by_museum(probs, val.labels, val.museums)
+        museums.to_csv(folder / MUSEUMS, index=False)

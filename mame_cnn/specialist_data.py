@@ -47,4 +47,6 @@ def _chosen(split: Split, label_of: npt.NDArray[np.int64]) -> Split:
     labels = label_of[split.labels]
     places = np.flatnonzero(labels >= 0)
     images = split.images if len(places) == len(labels) else split.images[places]
-    return Split(images, labels[places], tuple(split.names[place] for place in places))
+    names = tuple(split.names[place] for place in places)
+    sizes = None if split.sizes is None else split.sizes[places]
+    return Split(images, labels[places], names, sizes=sizes)

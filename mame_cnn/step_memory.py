@@ -9,10 +9,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from mame_cnn.cohort import evaluation_batch
 from mame_cnn.config import Config
 from mame_cnn.device_data import DeviceData
-from mame_cnn.network import CohortNetwork
+from mame_cnn.logits import evaluation_batch
+from mame_cnn.network import CohortNetwork, build_network
 from mame_cnn.optimizers import RULES
 
 FRAGMENTATION = 1.25
@@ -50,7 +50,7 @@ def step_memory(config: Config, data: DeviceData) -> StepMemory:
     batch_size = min(config.training.batch_size, len(data.train))
     side = data.image_size
     with torch.device("meta"):
-        network = CohortNetwork(
+        network = build_network(
             [config.network], channels=data.channels, image_size=side, n_classes=data.n_classes
         )
         images = torch.empty(batch_size, data.channels, side, side, dtype=data.precision)
@@ -73,19 +73,26 @@ def step_memory(config: Config, data: DeviceData) -> StepMemory:
 def _activations(network: CohortNetwork, images: Tensor) -> tuple[list[int], int]:
     """Return the bytes of each tensor saved for the backward pass, weights apart.
 
-    And the most that a layer takes and returns.
+    And the most that a layer takes and returns, with what layers around it hold meanwhile.
     """
     saved: list[Tensor] = []
-    passed = 0
+    passed = held = 0
 
     def note(tensor: Tensor) -> None:
         saved.append(tensor)
 
-    def weigh(_: nn.Module, taken: tuple[Tensor, ...], returned: Tensor) -> None:
-        nonlocal passed
-        passed = max(passed, taken[0].nbytes + returned.nbytes)
+    def hold(_: nn.Module, taken: tuple[object, ...]) -> None:
+        nonlocal held
+        held += _n_bytes(taken)
+
+    def weigh(module: nn.Module, taken: tuple[object, ...], returned: object) -> None:
+        nonlocal passed, held
+        held -= _n_bytes(taken) if _holds(module) else 0
+        passed = max(passed, held + _n_bytes(taken) + _n_bytes(returned))
 
     for module in network.modules():
+        if _holds(module):
+            module.register_forward_pre_hook(hold)
         module.register_forward_hook(weigh)
     network.set_dropout_generators([torch.Generator()])
     with torch.autograd.graph.saved_tensors_hooks(note, lambda nothing: nothing):
@@ -97,3 +104,16 @@ def _activations(network: CohortNetwork, images: Tensor) -> tuple[list[int], int
     sizes = [logits.nbytes, *(storage.nbytes() for storage in storages.values())]
     saved.clear()  # the graph holds the hooks, they this list, and it the graph: never collected
     return sizes, passed
+
+
+def _holds(module: nn.Module) -> bool:
+    """Whether a layer's input lives while its parts compute, such as beside a shortcut."""
+    is_chain = isinstance(module, nn.Sequential | CohortNetwork)
+    return any(module.children()) and not is_chain
+
+
+def _n_bytes(passed: object) -> int:
+    """Return the bytes of a tensor, or of all in a list."""
+    if isinstance(passed, Tensor):
+        return passed.nbytes
+    return sum(map(_n_bytes, passed)) if isinstance(passed, list | tuple) else 0

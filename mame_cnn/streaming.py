@@ -14,12 +14,13 @@ N_PLACES = 2
 
 
 def gathered(images: Tensor, rows: Tensor, device: torch.device) -> Iterator[Tensor]:
-    """Return chosen images on the device, uint8 [N, H, W, C] a step.
+    """Return chosen images on the device, [N, H, W, C] a step, or whatever a row of them is.
 
     Images that had to be sent are overwritten N_PLACES steps later: use them before.
 
     Args:
-        images: uint8 [*, H, W, C], on the device or, where it has no room for them, on the host.
+        images: [*, H, W, C], uint8 unless they are features; on the device or, where it has no
+            room for them, on the host.
         rows: int64 [S, N], which ones; where the images are.
     """
     if images.device == device:
@@ -32,9 +33,11 @@ def sent(images: Tensor, rows: Tensor, device: torch.device) -> Iterator[Tensor]
     shape = (rows.shape[1], *images.shape[1:])
     if device.type == "cuda":
         lane = torch.cuda.Stream(device)
-        places: list[_Place] = [_PinnedPlace(shape, device, lane) for _ in range(N_PLACES)]
+        places: list[_Place] = [
+            _PinnedPlace(shape, images.dtype, device, lane) for _ in range(N_PLACES)
+        ]
     else:
-        places = [_Place(shape, device) for _ in range(N_PLACES)]
+        places = [_Place(shape, images.dtype, device) for _ in range(N_PLACES)]
     return _in_turn(places, images, rows)
 
 
@@ -48,10 +51,10 @@ def _in_turn(places: "list[_Place]", images: Tensor, rows: Tensor) -> Iterator[T
 class _Place:
     """A buffer on the host and one on the device."""
 
-    def __init__(self, shape: tuple[int, ...], device: torch.device):
+    def __init__(self, shape: tuple[int, ...], dtype: torch.dtype, device: torch.device):
         is_pinned = device.type == "cuda"
-        self._host = torch.empty(shape, dtype=torch.uint8, pin_memory=is_pinned)
-        self._sent = torch.empty(shape, dtype=torch.uint8, device=device)
+        self._host = torch.empty(shape, dtype=dtype, pin_memory=is_pinned)
+        self._sent = torch.empty(shape, dtype=dtype, device=device)
 
     def send(self, images: Tensor, rows: Tensor) -> Tensor:
         """Gather images and return them on the device."""
@@ -65,8 +68,14 @@ class _Place:
 class _PinnedPlace(_Place):
     """Buffers between which a GPU copies on a stream of its own, without the host waiting."""
 
-    def __init__(self, shape: tuple[int, ...], device: torch.device, lane: torch.cuda.Stream):
-        super().__init__(shape, device)
+    def __init__(
+        self,
+        shape: tuple[int, ...],
+        dtype: torch.dtype,
+        device: torch.device,
+        lane: torch.cuda.Stream,
+    ):
+        super().__init__(shape, dtype, device)
         self._lane = lane
         self._copied, self._used = torch.cuda.Event(), torch.cuda.Event()
         self._sent.record_stream(lane)  # not to be given away while a copy into it is under way

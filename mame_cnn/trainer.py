@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from commands.errors import UserError
 from mame_cnn.cohort_size import MOST_MEMBERS, fastest_size
 from mame_cnn.config import Config
 from mame_cnn.data.dataset import Dataset, Split
@@ -16,6 +17,7 @@ from mame_cnn.device_data import to_device
 from mame_cnn.energy import meter_of
 from mame_cnn.environment import environment
 from mame_cnn.fusion import fusion_key, shared_names
+from mame_cnn.metadata_row import metadata_of
 from mame_cnn.network import infeasible
 from mame_cnn.parameters import config_from_params
 from mame_cnn.room import halved_until_it_fits
@@ -73,7 +75,12 @@ class ImageTrainer:
 
     def infeasible(self, params: Params) -> str | None:
         """Say why these parameters describe no network for these images, or return None."""
-        return infeasible(self._config(params, seed=0).network, self._data.image_size)
+        try:
+            network = self._config(params, seed=0).network
+        except UserError as error:  # of values that are possible, but not together
+            return str(error)
+        reason = infeasible(network, self._data.image_size)
+        return reason or self._data.lacks(metadata_of(network))
 
     def config(self, member: Member) -> dict[str, Any]:
         """Return the member's complete configuration as plain nested values."""

@@ -6,25 +6,27 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
+from pydantic import ValidationError
 
 from commands.arguments import cohort, share, whole
 from commands.errors import UserError
 from mame_cnn.config import Config
 from mame_cnn.device_data import DeviceData, with_validation
+from mame_cnn.faults import describe_faults
 from mame_cnn.seeds import derive_seed
 
 
 @dataclass(frozen=True)
 class Plan:
-    """How configurations are trained to the end."""
+    """How configurations are trained to the end; `Plan()` is as they say themselves."""
 
-    epochs: int | None
+    epochs: int | None = None
     """None for what a configuration says."""
-    ema_decay: float | None
+    ema_decay: float | None = None
     """None for what a configuration says."""
-    cohort: int | str | None
+    cohort: int | str | None = None
     """How many train together; "auto": as many as train fastest."""
-    uses_val: bool
+    uses_val: bool = False
     """Whether validation images are trained on as well."""
 
     @classmethod
@@ -59,7 +61,10 @@ class Plan:
                 )
         if epochs is not None:
             training["epochs"] = epochs
-        return Config.model_validate(content)
+        try:
+            return Config.model_validate(content)
+        except ValidationError as error:  # steps that fewer epochs would never reach
+            raise UserError("\n".join(describe_faults(error))) from None
 
     def data(self, data: DeviceData) -> DeviceData:
         """Return the images to train on."""
@@ -74,6 +79,10 @@ class Plan:
         if isinstance(self.cohort, int):
             return self.cohort
         return 1 if self.cohort is None and device.type == "cpu" else None
+
+
+AS_IT_SAYS = Plan()
+"""A configuration's own epochs, on training images alone."""
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:

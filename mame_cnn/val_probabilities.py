@@ -73,18 +73,23 @@ class ValProbabilities:
         return None if best is None else best.probs.cpu().numpy()
 
     def file(self, key: int) -> bytes | None:
-        """Return a member's probabilities as the content of an `.npz`; None before its first best.
-
-        Not compressed: the digits of probabilities are all but random.
-        """
+        """Return a member's probabilities as a file; None before its first best."""
         best = self._best.get(key)
         if best is None:
             return None
-        content = io.BytesIO()
-        np.savez(
-            content,
-            probs=best.probs.cpu().numpy(),
-            labels=self._labels.cpu().numpy(),
-            epoch=np.int64(best.epoch),
-        )
-        return content.getvalue()
+        return as_file(best.probs.cpu().numpy(), self._labels.cpu().numpy(), best.epoch)
+
+
+def as_file(probs: npt.NDArray[np.floating], labels: npt.NDArray[np.int64], epoch: int) -> bytes:
+    """Return probabilities [N, K] as the content of an `.npz`.
+
+    Not compressed: the digits of probabilities are all but random.
+    """
+    content = io.BytesIO()
+    np.savez(
+        content,
+        probs=probs.astype(np.float16, copy=False),
+        labels=labels,
+        epoch=np.int64(epoch),
+    )
+    return content.getvalue()

@@ -62,8 +62,10 @@ def main(argv: Sequence[str] | None = None) -> int:
             print(f"{len(paths)} different complete trials, not {arguments.top}: all are exported")
     else:
         paths = [export_one(place, study, arguments.trial, out)]
+    attrs = (trial.user_attrs for trial in study.get_trials(deepcopy=False))
+    config: Mapping[str, Any] = next((own[CONFIG] for own in attrs if CONFIG in own), {})
     for path in paths:
-        print(f"{path}\n  {train_command(path)}")
+        print(f"{path}\n  {train_command(path, config)}")
     return 0
 
 
@@ -72,9 +74,14 @@ def default_path(place: Place, study_name: str) -> Path:
     return study_folder(place, study_name) / "best.toml"
 
 
-def train_command(path: Path) -> str:
-    """Return the command that trains an exported configuration; it names its own data."""
-    return f"python -m mame_cnn.train {shlex.quote(str(path))}"
+def train_command(path: Path, config: Mapping[str, Any]) -> str:
+    """Return the command that trains an exported configuration; it names its own data.
+
+    Args:
+        config: that one, or another of its study.
+    """
+    command = "features" if "classifier" in config else "train"
+    return f"python -m mame_cnn.{command} {shlex.quote(str(path))}"
 
 
 def export_one(place: Place, study: Study, number: int | None, out: Path | None = None) -> Path:
@@ -158,7 +165,7 @@ def _write(path: Path, study: Study, trial: FrozenTrial) -> None:
     reached = "no value" if value is None else f"{_metric(study)} {value:.4f} at epoch {epoch}"
     header = (
         f"{_SIGNATURE}{_comment(f'{study.study_name}, trial {trial.number}, {reached}.')}\n"
-        f"# Train it with: {_comment(train_command(path))}\n\n"
+        f"# Train it with: {_comment(train_command(path, config))}\n\n"
     )
     document = {**config, "provenance": _provenance(study, trial)}
     try:

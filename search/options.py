@@ -112,6 +112,13 @@ def make_parser() -> argparse.ArgumentParser:
         "(default: %(default)g)",
     )
     add(
+        "--looker",
+        metavar="RUN|BACKBONE",
+        help="for a space of classifiers on features: the network that looks at the images, a "
+        "run's folder or the name of a backbone (default: vgg16)",
+    )
+    add("--weights", metavar="FILE", help="of that backbone (default: torchvision's)")
+    add(
         "--engine",
         choices=ENGINES,
         default=ENGINES[0],

@@ -29,8 +29,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Ask, and say who has been asked."""
     options = _parser().parse_args(argv)
     study = load_study(open_storage(options.storage, create=False), options.study)
-    study.set_user_attr(STOP, uuid.uuid4().hex)
-    asked = _processes(study)
+    asked = ask_to_stop(study)
     if not asked:
         print(f"study {study.study_name}: nothing is running")
     for process, n_trials in asked.items():
@@ -39,8 +38,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 0
 
 
-def _processes(study: Study) -> Counter[str]:
-    """Return how many trials each process runs."""
+def ask_to_stop(study: Study) -> Counter[str]:
+    """Ask all who search a study to stop; return how many trials each process runs."""
+    study.set_user_attr(STOP, uuid.uuid4().hex)
     running = study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
     owners = (trial.user_attrs.get(OWNER, {}) for trial in running)
     return Counter(f"process {own.get('pid')} on {own.get('host')}" for own in owners)

@@ -10,6 +10,7 @@ from search.export import default_path, train_command
 from search.outcome import Outcome
 from search.progress import percent
 from search.storage import Place
+from search.trials import CONFIG
 
 
 def summarise(outcome: Outcome, study: str, place: Place, artifacts: Path) -> None:
@@ -38,6 +39,6 @@ def summarise(outcome: Outcome, study: str, place: Place, artifacts: Path) -> No
         dashboard.command(place, artifacts),
         shlex.join(["python", "-m", "search.report", study]) + place.option,
         shlex.join(["python", "-m", "search.export", study]) + place.option,
-        train_command(default_path(place, study)),
+        train_command(default_path(place, study), best.user_attrs.get(CONFIG, {})),
     ):
         console.print(f"  {command}")

@@ -17,6 +17,8 @@ ROOMS = ("commands", "mame_cnn", "search", "spaces", "benchmarks")
 DOORS = {"load_test", "list_test"}
 """What the test split is opened with, and what lists its names and labels."""
 DOORKEEPER, EVALUATION = "mame_cnn/data/load.py", "mame_cnn/evaluate.py"
+PUBLISHED = "mame_cnn/reference.py"
+"""Names test accuracies that others have published."""
 
 
 def sources() -> Iterator[tuple[str, ast.AST]]:
@@ -48,7 +50,7 @@ def test_outside_of_the_data_s_own_room_nobody_lists_a_folder_or_names_the_test_
         if not is_free:
             assert not mentions(tree) & {"read_listing", "split_indices"}, name
             if name.startswith("mame_cnn/"):
-                assert "test" not in mentions(tree), name
+                assert "test" not in mentions(tree) or name == PUBLISHED, name
 
 
 def test_who_asks_for_an_evaluation_asks_for_one_on_validation() -> None:
@@ -60,7 +62,7 @@ def test_who_asks_for_an_evaluation_asks_for_one_on_validation() -> None:
                     borrowed |= {alias.name for alias in names}
                 case ast.Attribute(value=ast.Name(id="evaluate"), attr=attribute):
                     borrowed.add(attribute)
-        assert borrowed <= {"main", "EVALUATION"}, name
+        assert borrowed <= {"evaluate_run", "EVALUATION"}, name
         if borrowed:
             assert not mentions(tree) & {"--test", "--again"}, name
 

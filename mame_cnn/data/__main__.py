@@ -3,18 +3,17 @@
 import argparse
 import sys
 import time
-from collections.abc import Callable, Sequence
-from functools import partial
+from collections.abc import Sequence
 from pathlib import Path
 
 from commands.errors import UserError, exit_status
-from mame_cnn.data import digits, pictures, summary
+from mame_cnn.data import digits, pictures
 from mame_cnn.data.fetch import BASE_URL, fetch
 from mame_cnn.data.layout import read_listing
 from mame_cnn.data.load import checked_image_size
-from mame_cnn.data.prepare import CHANNELS, prepare
+from mame_cnn.data.prepare import prepare
+from mame_cnn.data.summarising import summarise
 from mame_cnn.data.summary_page import write_summary
-from mame_cnn.data.survey import survey_digits, survey_folder
 
 EXAMPLES = """examples:
   python -m mame_cnn.data summary digits
@@ -77,23 +76,13 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _summary(arguments: argparse.Namespace) -> int:
-    size = checked_image_size(arguments.folder, arguments.image_size)
-    draw: Callable[[], dict[str, bytes]]
-    if arguments.folder == digits.NAME:
-        name, channels = digits.NAME, 1
-        contents, survey = summary.digit_contents(), survey_digits()
-        draw = partial(pictures.digit_pictures, contents)
-    else:
-        listing = read_listing(arguments.folder)
-        name, channels = listing.name, CHANNELS
-        contents, survey = summary.folder_contents(listing), survey_folder(listing)
-        draw = partial(pictures.folder_pictures, listing, contents, survey)
-    lines = list(summary.lines(contents, survey, size, channels))
-    print("\n".join(lines), flush=True)  # drawing takes a while
-    drawn = draw()
+    found = summarise(arguments.folder, arguments.image_size)
+    print("\n".join(found.lines), flush=True)  # drawing takes a while
+    drawn = found.draw()
     if pictures.SHEET not in drawn:
         print("contact sheet and mean images: not drawn, since there is no train image to show")
-    written = write_summary(arguments.out or Path(f"{name}-summary"), name, lines, drawn)
+    folder = arguments.out or Path(f"{found.name}-summary")
+    written = write_summary(folder, found.name, found.lines, drawn)
     print(f"pictures: {', '.join(map(str, written))}")
     return 0
 

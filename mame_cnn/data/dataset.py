@@ -25,12 +25,15 @@ class Split:
         labels: int64 [N], indices into the data set's classes.
         names: one name an image, unique within the split.
         museums: one an image, empty where it is not known; nothing if the source names none.
+        sizes: float64 [N, 2], width and height in pixels of the original photographs; None if the
+            source does not tell them of every image.
     """
 
     images: Pixels
     labels: Labels
     names: tuple[str, ...]
     museums: tuple[str, ...] = ()
+    sizes: npt.NDArray[np.float64] | None = None
 
 
 @dataclass(frozen=True, eq=False)

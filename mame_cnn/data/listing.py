@@ -25,6 +25,8 @@ class Item:
     label: int
     museum: str = ""
     """Empty where the folder does not say."""
+    size: tuple[float, float] | None = None
+    """Width and height of the original photograph in pixels; None where nobody says."""
 
 
 @dataclass(frozen=True)

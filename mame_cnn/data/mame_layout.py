@@ -10,6 +10,7 @@ import io
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import isfinite
 from pathlib import Path
 
 from commands.errors import UserError
@@ -61,7 +62,7 @@ def read(folder: Path) -> Listing:
     label = {name: k for k, name in enumerate(classes)}
     splits = {
         split: tuple(
-            Item(row.name, images / row.name, label[row.medium], row.museum)
+            Item(row.name, images / row.name, label[row.medium], row.museum, row.size)
             for row in rows
             if row.subset == split
         )
@@ -116,6 +117,8 @@ def _row(line: int, cells: dict[str, str]) -> Row:
     try:
         size = (float(cells["Width"]), float(cells["Height"]))
     except (KeyError, ValueError):
+        size = None
+    if size and not all(isfinite(side) and side > 0 for side in size):
         size = None
     name, medium, subset = (cells[column].strip() for column in (NAME, MEDIUM, SUBSET))
     return Row(line, name, medium, subset, cells.get(MUSEUM, "").strip(), size)

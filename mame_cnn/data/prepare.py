@@ -201,4 +201,13 @@ def _open(listing: Listing, split: str, image_size: int, folder: Path) -> Split:
     labels = np.array([item.label for item in items], dtype=np.int64)
     labels.setflags(write=False)
     names, museums = (tuple(item.name for item in items), tuple(item.museum for item in items))
-    return Split(images, labels, names, museums if any(museums) else ())
+    return Split(images, labels, names, museums if any(museums) else (), _sizes(items))
+
+
+def _sizes(items: Sequence[Item]) -> npt.NDArray[np.float64] | None:
+    known = [item.size for item in items if item.size is not None]
+    if not items or len(known) < len(items):
+        return None
+    sizes = np.array(known, dtype=np.float64)
+    sizes.setflags(write=False)
+    return sizes

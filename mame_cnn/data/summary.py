@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from mame_cnn.data import digits
+from mame_cnn.data.balance import MEASURES, imbalance
 from mame_cnn.data.listing import SPLITS, Listing, counted, some
 from mame_cnn.data.survey import Survey
 
@@ -59,6 +60,9 @@ def lines(contents: Contents, survey: Survey, image_size: int, channels: int) ->
     yield from _table(contents)
     yield ""
     yield from (_balance(split, contents) for split in SPLITS if sum(contents.counts[split]))
+    if uneven := imbalance(contents.classes, contents.counts["train"]):
+        yield uneven
+        yield f"  a configuration can make up for it: {MEASURES}"
     yield _sizes(survey)
     if contents.remark:
         yield f"  {contents.remark}"

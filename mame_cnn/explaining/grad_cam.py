@@ -15,9 +15,8 @@ from torch import Tensor, nn
 
 from commands.errors import UserError
 from mame_cnn.data.dataset import Labels, Pixels
-from mame_cnn.explaining.layers import last_activations, map_layers, put_in_plain_order
+from mame_cnn.explaining.layers import last_activations, put_in_plain_order
 from mame_cnn.model import Model, Probs
-from mame_cnn.normalisation import normalise
 
 Heat = npt.NDArray[np.float16]
 """[N, h, w] in a layer's pixels, each map's largest value 1; all 0 where nothing speaks for a
@@ -60,11 +59,12 @@ class Explainer:
     """A network opened up; computes in float32."""
 
     def __init__(self, model: Model, device: torch.device):
+        model.check_pixels_suffice()
         self._classifier = model.classifier(device, dtype=torch.float64)
         self._network = self._classifier.network
         self._device = device
         put_in_plain_order(self._network)
-        self.layers = map_layers(self._network)
+        self.layers = self._network.named_maps()
         self.default_layer = last_activations(self.layers)[-1]
         """What the last convolution sees: the layer with most meaning that still has places."""
 
@@ -99,9 +99,8 @@ class Explainer:
 
     def filters(self) -> npt.NDArray[np.float32]:
         """Return the first convolution's kernels, [O, C, k, k]."""
-        kernel = self.layers["block1.conv1"].weight
-        assert isinstance(kernel, Tensor)
-        found: npt.NDArray[np.float32] = kernel[0].detach().cpu().numpy()
+        kernel = self._network.first_kernel()
+        found: npt.NDArray[np.float32] = kernel.detach().cpu().numpy()
         return found
 
     def _explain(
@@ -122,9 +121,7 @@ class Explainer:
     def _logits(self, images: Pixels) -> Tensor:
         # A copy, as torch warns of memory-mapped arrays that it must not write to.
         pixels = torch.from_numpy(np.array(images)).to(self._device)
-        [logits] = self._network(
-            normalise(pixels, self._classifier.scale, self._classifier.offset)
-        )
+        [logits] = self._network(self._classifier.normalise(pixels))
         return torch.as_tensor(logits)
 
     @contextmanager
@@ -133,7 +130,12 @@ class Explainer:
         seen: dict[str, Tensor] = {}
 
         def keep(name: str, layer: nn.Module) -> torch.utils.hooks.RemovableHandle:
-            return layer.register_forward_hook(lambda _, __, maps: seen.__setitem__(name, maps))
+            def note(_: nn.Module, __: object, maps: Tensor) -> None:
+                if torch.is_grad_enabled() and not maps.requires_grad:
+                    maps.requires_grad_()  # of a frozen block, which has no weights to learn
+                seen[name] = maps
+
+            return layer.register_forward_hook(note)
 
         handles = [keep(name, self.layers[name]) for name in names]
         try:

@@ -7,8 +7,11 @@ from collections.abc import Mapping, Sequence
 from torch import nn
 
 from commands.errors import UserError
-from mame_cnn.network import CohortNetwork
+from mame_cnn.families.cohort_network import CohortNetwork
+from mame_cnn.families.layered import LayeredNetwork
+from mame_cnn.layers.activation import CohortPReLU
 
+_ACTIVATIONS = (nn.ReLU, nn.ReLU6, nn.LeakyReLU, nn.ELU, nn.GELU, nn.SiLU, nn.Sigmoid, nn.Tanh)
 Layers = Mapping[str, nn.Module]
 """From the input to the output; all return maps [N, C, h, w] of a network alone."""
 
@@ -16,9 +19,11 @@ Layers = Mapping[str, nn.Module]
 def put_in_plain_order(network: CohortNetwork) -> None:
     """Let every activation precede its block's pooling again, which changes no answer.
 
-    Trained networks pool first where that is the same (`mame_cnn.network`), as it is faster.
-    Looked at, the activations are wanted at their full size.
+    Trained networks pool first where that is the same (`mame_cnn.families.plain`), as it is
+    faster. Looked at, the activations are wanted at their full size.
     """
+    if not isinstance(network, LayeredNetwork):
+        return
     for number, block in enumerate(network.blocks):
         layers = list(block.named_children())
         names = [name for name, _ in layers]
@@ -29,22 +34,20 @@ def put_in_plain_order(network: CohortNetwork) -> None:
                 network.blocks[number] = nn.Sequential(OrderedDict(layers))
 
 
-def map_layers(network: CohortNetwork) -> dict[str, nn.Module]:
-    """Return all layers of all blocks; dropout is left out, as it changes nothing any more."""
-    return {
-        f"block{number}.{name}": layer
-        for number, block in enumerate(network.blocks, start=1)
-        for name, layer in block.named_children()
-        if name != "dropout"
-    }
-
-
 def last_activations(layers: Layers) -> list[str]:
-    """Return the name of each block's last activation, the last block's at the end."""
+    """Return the name of each block's last activation, the last block's at the end.
+
+    And of what stands before and after the blocks. The last layer where there is no activation.
+    """
     by_block = {
-        name.partition(".")[0]: name for name in layers if name.partition(".")[2][:3] == "act"
+        name.partition(".")[0]: name for name, layer in layers.items() if is_activation(layer)
     }
-    return list(by_block.values())
+    return list(by_block.values()) or list(layers)[-1:]
+
+
+def is_activation(layer: nn.Module) -> bool:
+    """Tell whether a layer does no more than to bend what comes in."""
+    return isinstance(layer, (CohortPReLU, nn.PReLU, *_ACTIVATIONS))
 
 
 def check_names(names: Sequence[str], layers: Layers, option: str, whose: str) -> None:

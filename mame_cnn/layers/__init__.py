@@ -6,13 +6,14 @@ buffer leads with T; its rest has the shape that torch.nn gives the plain layer.
 """
 
 from mame_cnn.layers.activation import make_activation
-from mame_cnn.layers.batch_norm import CohortBatchNorm2d
+from mame_cnn.layers.batch_norm import CohortBatchNorm1d, CohortBatchNorm2d
 from mame_cnn.layers.conv import CohortConv2d
 from mame_cnn.layers.dropout import CohortDropout
 from mame_cnn.layers.linear import CohortLinear
 from mame_cnn.layers.pooling import GlobalPool, Pool
 
 __all__ = [
+    "CohortBatchNorm1d",
     "CohortBatchNorm2d",
     "CohortConv2d",
     "CohortDropout",

@@ -9,11 +9,16 @@ START_SLOPE = 0.25  # He et al. 2015, arXiv 1502.01852, section 2.1; torch's def
 
 
 class CohortPReLU(nn.Module):
-    """A learnt slope below 0, one for each member and layer (He et al. 2015)."""
+    """A learnt slope below 0: one for each member and layer, or unit of it (He et al. 2015)."""
 
-    def __init__(self, n_members: int):
+    def __init__(self, n_members: int, n_slopes: int = 1):
+        """Make room for the slopes.
+
+        Args:
+            n_slopes: of one member: 1, or as many as the layer has channels or units.
+        """
         super().__init__()
-        self.weight = nn.Parameter(torch.empty(n_members, 1))  # [T, 1]
+        self.weight = nn.Parameter(torch.empty(n_members, n_slopes))  # [T, 1] or [T, C]
 
     def initialise(self, generators: Sequence[torch.Generator]) -> None:
         """Start every slope at 0.25; draws nothing."""
@@ -23,9 +28,9 @@ class CohortPReLU(nn.Module):
         """Return maps [N, T*C, H, W] or vectors [T, N, F] with what is below 0 scaled."""
         if outputs.ndim == 4:
             channels = outputs.shape[1] // len(self.weight)
-            slopes = self.weight.repeat_interleave(channels).view(1, -1, 1, 1)
+            slopes = self.weight.expand(-1, channels).reshape(1, -1, 1, 1)
         else:
-            slopes = self.weight.unsqueeze(-1)  # [T, 1, 1]
+            slopes = self.weight.unsqueeze(1)  # [T, 1, 1] or [T, 1, F]
         return torch.where(outputs > 0, outputs, slopes * outputs)
 
 
@@ -36,11 +41,22 @@ ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
     "elu": nn.ELU,
     "gelu": nn.GELU,
     "silu": nn.SiLU,
+    "relu6": nn.ReLU6,
 }
-NEVER_FALLING = frozenset({"relu", "leaky_relu", "elu"})
+NEVER_FALLING = frozenset({"relu", "leaky_relu", "elu", "relu6"})
 """GELU and SiLU dip below 0, and a learnt slope may turn negative."""
 
 
-def make_activation(name: str, n_members: int) -> nn.Module:
-    """Return the activation of one layer."""
-    return CohortPReLU(n_members) if name == "prelu" else ACTIVATIONS[name]()
+def make_activation(name: str, n_members: int, width: int) -> nn.Module:
+    """Return the activation of one layer.
+
+    Args:
+        width: its channels or units, of one member.
+    """
+    match name:
+        case "prelu":
+            return CohortPReLU(n_members)
+        case "prelu_per_unit":
+            return CohortPReLU(n_members, width)
+        case _:
+            return ACTIVATIONS[name]()

@@ -42,3 +42,18 @@ class CohortBatchNorm2d(nn.Module):
             momentum=MOMENTUM,
             eps=EPSILON,
         )
+
+
+class CohortBatchNorm1d(nn.Module):
+    """Normalises each unit of vectors [T, N, F] over the batch, as a channel of one pixel."""
+
+    def __init__(self, n_members: int, units: int):
+        super().__init__()
+        self.units = CohortBatchNorm2d(n_members, units)
+
+    def forward(self, vectors: Tensor) -> Tensor:
+        """Return the normalised vectors; in training, move the running statistics."""
+        n_members, n_images, _ = vectors.shape
+        pixels = vectors.transpose(0, 1).reshape(n_images, -1, 1, 1)  # [N, T*F, 1, 1]
+        normalised: Tensor = self.units(pixels).view(n_images, n_members, -1).transpose(0, 1)
+        return normalised

@@ -10,13 +10,23 @@ from mame_cnn.layers.initialisation import he_normal_
 
 
 class CohortConv2d(nn.Module):
-    """Convolves with stride 1 and zero padding that keeps the size.
+    """Convolves with zero padding that keeps the size, which the stride then divides.
 
-    Takes [N, T*C, H, W], or [N, C, H, W] that all members share; returns [N, T*O, H, W].
+    Takes [N, T*C, H, W], or [N, C, H, W] that all members share; returns [N, T*O, H, W]. With
+    one input channel it takes maps of any number of channels that divides O, and gives each its
+    own kernels: a depthwise convolution (Howard et al. 2017, arXiv 1704.04861).
     """
 
-    def __init__(self, n_members: int, in_channels: int, out_channels: int, kernel_size: int):
+    def __init__(
+        self,
+        n_members: int,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: int,
+        stride: int = 1,
+    ):
         super().__init__()
+        self.stride = stride
         kernel = (n_members, out_channels, in_channels, kernel_size, kernel_size)
         self.weight = nn.Parameter(torch.empty(kernel))  # [T, O, C, K, K]
         self.bias = nn.Parameter(torch.empty(n_members, out_channels))  # [T, O]
@@ -35,6 +45,7 @@ class CohortConv2d(nn.Module):
             maps,
             self.weight.flatten(0, 1),
             self.bias.flatten(),
+            stride=self.stride,
             padding=self.weight.shape[-1] // 2,
             groups=groups,
         )

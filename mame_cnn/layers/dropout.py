@@ -30,16 +30,20 @@ class CohortDropout(nn.Module):
         """Return the outputs, in training with some of them dropped."""
         if not self.training or not any(self.drop_rates):
             return outputs
+        self.check_generators()
+        scales = torch.empty_like(outputs)  # of their layout too: both are read side by side
+        members = self._members(scales)
+        for scale, rate, generator in zip(members, self.drop_rates, self.generators, strict=True):
+            fill_scale(scale, rate, generator)
+        return outputs * scales
+
+    def check_generators(self) -> None:
+        """Raise `RuntimeError` unless every member has a generator."""
         if len(self.generators) != len(self.drop_rates):
             raise RuntimeError(
                 f"dropout of {len(self.drop_rates)} members needs as many generators, "
                 f"got {len(self.generators)}"
             )
-        scales = torch.empty_like(outputs)  # of their layout too: both are read side by side
-        members = self._members(scales)
-        for scale, rate, generator in zip(members, self.drop_rates, self.generators, strict=True):
-            _fill(scale, rate, generator)
-        return outputs * scales
 
     def _members(self, outputs: Tensor) -> Tensor:
         """Return a view of outputs that has the members first."""
@@ -49,7 +53,7 @@ class CohortDropout(nn.Module):
         return members.transpose(0, 1)
 
 
-def _fill(scale: Tensor, drop_rate: float, generator: torch.Generator) -> None:
+def fill_scale(scale: Tensor, drop_rate: float, generator: torch.Generator) -> None:
     """Write 0 where an output is dropped and 1 / (1 - rate) elsewhere."""
     if not drop_rate:
         scale.fill_(1)

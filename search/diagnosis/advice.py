@@ -10,7 +10,7 @@ DROPOUT = ("drop_rate", "dense_drop_rate", "head_drop_rate")
 REGULARISERS = (*PENALTIES, *DROPOUT, "label_smoothing")
 AUGMENTATION = (
     *("rotation_degrees", "shift_x_fraction", "shift_y_fraction", "zoom_fraction"),
-    *("shear_fraction", "flip_horizontal", "flip_vertical", "crop_pad_px"),
+    *("shear_fraction", "flip_horizontal", "flip_vertical", "crop_pad_px", "color_pca_sd"),
 )
 CAPACITY = ("depth", "width", "convolutions", "dense_depth", "dense_width")
 

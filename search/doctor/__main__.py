@@ -48,19 +48,28 @@ exit status: 0 healthy or repaired, 1 faults that are left, 2 a mistake on the c
 def main(argv: Sequence[str] | None = None) -> int:
     """Examine a storage, and with --fix repair it; return the exit status."""
     options = _parser().parse_args(argv)
+    return examine_storage(options.storage, options.artifacts, fix=options.fix).end(options)
+
+
+def examine_storage(storage: str, artifacts: ArtifactPlace, *, fix: bool = False) -> "Visit":
+    """Examine a storage and its files, printing what is found; return the count of it.
+
+    Args:
+        fix: mend what can be mended; otherwise nothing is changed.
+    """
     optuna.logging.set_verbosity(optuna.logging.ERROR)
-    open_artifacts(options.artifacts)
-    visit = Visit(options.fix)
+    open_artifacts(artifacts)
+    visit = Visit(fix)
     place: Place | None
     own: Path | None
-    if "://" in options.storage:
-        place, own = open_storage(options.storage, create=False), None
+    if "://" in storage:
+        place, own = open_storage(storage, create=False), None
     else:
-        own = _journal(options.storage)
-        place = visit.journal(own, options.storage)
+        own = _journal(storage)
+        place = visit.journal(own, storage)
     if place is not None:
-        visit.studies(place, own, options.artifacts)
-    return visit.end(options)
+        visit.studies(place, own, artifacts)
+    return visit
 
 
 @dataclass

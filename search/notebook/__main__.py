@@ -28,16 +28,22 @@ def main(argv: Sequence[str] | None = None) -> int:
     path = options.out or place.folder / FILE
     if path.is_dir():
         raise UserError(f"--out {path}: is a folder; give a file, such as {path / FILE}")
-    names = write_entries(place, open_artifacts(options.artifacts))
+    names = write_notebook(place, open_artifacts(options.artifacts), path)
+    for name in names:
+        print(entry_path(place, name))
+    print(f"{path}: {len(names)} {'study' if len(names) == 1 else 'studies'}")
+    return 0
+
+
+def write_notebook(place: Place, artifacts: Artifacts, path: Path) -> list[str]:
+    """Write all entries anew and their index to a path; return the studies' names by number."""
+    names = write_entries(place, artifacts)
     studies = [load_study(place, name) for name in names]
     entries = {name: entry_path(place, name).resolve() for name in names}
     page = path.resolve()
     files = {name: _relative(entry, page.parent) for name, entry in entries.items()}
     write_file(path, index(studies, files))
-    for name in names:
-        print(entry_path(place, name))
-    print(f"{path}: {len(names)} {'study' if len(names) == 1 else 'studies'}")
-    return 0
+    return names
 
 
 def write_entries(place: Place, artifacts: Artifacts) -> list[str]:

@@ -6,6 +6,7 @@ from benchmarks.experiments import AUGMENTATION, EXPERIMENTS
 from benchmarks.roofline import flop_per_image
 from mame_cnn.network import n_parameters
 from mame_cnn.parameters import config_from_params
+from tests.mame_cnn.factory import plain_of
 
 
 @pytest.mark.parametrize("name", EXPERIMENTS)
@@ -23,7 +24,7 @@ def test_both_sides_train_as_many_weights(name: str, image_size: int) -> None:
     plain = experiment.plain(image_size, n_classes=29)
     ours = n_parameters(config.network, channels=3, image_size=image_size, n_classes=29)
     assert ours == sum(parameter.numel() for parameter in plain.parameters())
-    assert [block.l2 for block in config.network.blocks] == list(experiment.l2)
+    assert [block.l2 for block in plain_of(config).blocks] == list(experiment.l2)
 
 
 def test_operations_are_those_of_hand_arithmetic() -> None:

@@ -7,6 +7,7 @@ import torch
 
 from mame_cnn.config import Config
 from mame_cnn.device_data import DeviceData, DeviceSplit
+from mame_cnn.layered_config import Plain
 from mame_cnn.parameters import config_from_params
 from mame_cnn.vocabulary import Value
 
@@ -21,6 +22,12 @@ def make_config(*, seed: int = 1, epochs: int = 3, image_size: int = 8, **params
         seed=seed,
         data_seed=0,
     )
+
+
+def plain_of(config: Config) -> Plain:
+    """Return the network of a configuration, which must be of the plain family."""
+    assert isinstance(config.network, Plain)
+    return config.network
 
 
 def make_data(

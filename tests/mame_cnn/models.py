@@ -13,7 +13,7 @@ from mame_cnn.data.dataset import Pixels
 from mame_cnn.ensemble_model import Ensemble, Member, Specialists
 from mame_cnn.model import Model
 from mame_cnn.model_file import WEIGHTS, write_model
-from mame_cnn.network import CohortNetwork
+from mame_cnn.network import build_network
 from mame_cnn.seeds import generator
 from tests.mame_cnn.factory import make_config
 
@@ -40,7 +40,7 @@ def make_model(
 
 
 def _state(network: Any, seed: int, image_size: int, n_classes: int) -> dict[str, Tensor]:
-    cohort = CohortNetwork([network], channels=3, image_size=image_size, n_classes=n_classes)
+    cohort = build_network([network], channels=3, image_size=image_size, n_classes=n_classes)
     random = generator(seed, "weights")
     cohort.initialise([random])
     for buffer in cohort.buffers():  # statistics that a newborn network has not yet

@@ -4,7 +4,7 @@ from collections import OrderedDict
 
 from torch import Tensor, nn
 
-from mame_cnn.config import Network
+from mame_cnn.config import Plain
 
 PLAIN_ACTIVATIONS: dict[str, type[nn.Module]] = {
     "relu": nn.ReLU,
@@ -27,7 +27,7 @@ class GlobalMax(nn.Module):
 
 
 def plain_network(
-    network: Network, *, channels: int, image_size: int, n_classes: int
+    network: Plain, *, channels: int, image_size: int, n_classes: int
 ) -> nn.Sequential:
     """Build the network as a person would with torch.nn, its names as in CohortNetwork."""
     activation = PLAIN_ACTIVATIONS[network.activation]

@@ -1,4 +1,5 @@
 from collections.abc import Sequence
+from typing import Any
 
 import pytest
 import torch
@@ -48,9 +49,11 @@ def test_epochs_differ_in_order() -> None:
 def test_images_are_augmented_once_for_all_that_see_them(monkeypatch: pytest.MonkeyPatch) -> None:
     calls: list[Augmentation] = []
 
-    def counted(data: object, images: Tensor, drawn: Tensor, augmentation: Augmentation) -> Tensor:
+    def counted(
+        data: object, images: Tensor, drawn: Tensor, augmentation: Augmentation, *others: Any
+    ) -> Tensor:
         calls.append(augmentation)
-        return batch_images(DATA, images, drawn, augmentation)
+        return batch_images(DATA, images, drawn, augmentation, *others)
 
     monkeypatch.setattr("mame_cnn.batches.batch_images", counted)
     seen([View(0, PLAIN), View(0, FLIPPED), View(0, FLIPPED), View(1, FLIPPED)] * 2)

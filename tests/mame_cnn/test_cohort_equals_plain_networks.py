@@ -15,7 +15,7 @@ from mame_cnn.config import Block, Config, Dense
 from mame_cnn.device_data import DeviceData
 from mame_cnn.layers.dropout import CohortDropout
 from mame_cnn.seeds import generator
-from tests.mame_cnn.factory import make_config, make_data
+from tests.mame_cnn.factory import make_config, make_data, plain_of
 from tests.mame_cnn.plain import plain_network
 
 Shape = dict[str, Any]
@@ -74,7 +74,7 @@ def plain_member(cohort: Cohort, slot: int) -> nn.Sequential:
     """Return the plain twin of a member, with the member's own first weights and dropout."""
     config, data = cohort.configs[slot], cohort.data
     plain = plain_network(
-        config.network,
+        plain_of(config),
         channels=data.channels,
         image_size=data.image_size,
         n_classes=data.n_classes,
@@ -100,11 +100,12 @@ def plain_loss(plain: nn.Sequential, logits: Tensor, labels: Tensor, config: Con
         weight=DATA.class_weights if balanced else None,
         label_smoothing=config.training.label_smoothing,
     )
+    network = plain_of(config)
     layers: list[Block | Dense] = [
-        block for block in config.network.blocks for _ in range(block.convolutions)
+        block for block in network.blocks for _ in range(block.convolutions)
     ]
     for layer, module in zip(
-        [*layers, *config.network.dense],
+        [*layers, *network.dense],
         [m for m in plain.modules() if isinstance(m, nn.Conv2d | nn.Linear)][:-1],
         strict=True,
     ):

@@ -1,3 +1,4 @@
+import re
 from pathlib import Path
 
 import pytest
@@ -122,3 +123,32 @@ def test_shapes_batches_and_rules_change_the_fusion_key() -> None:
         {"epochs": 4},
     ):
         assert fusion_key(make_config(**shape)) != key
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "expected"),
+    [
+        ('family = "plain"\n', "", "network.family: missing"),
+        ('family = "plain"', 'family = "vggg"', "network.family: expected one of 'plain', 'vgg',"),
+        ('name = "one_cycle"\n', "", "training.schedule.name: missing"),
+        ("kernel_size", "kernel_syze", "network.blocks.0.kernel_syze: no such field; did you"),
+        ("warmup_fraction = 0.3", "warmup_fraction = 3.0", "training.schedule.warmup_fraction: "),
+        ("from_scratch = true\n", "", "from_scratch: missing"),
+    ],
+)
+def test_faults_of_tables_of_several_kinds_are_told_by_their_path(
+    written: Path, old: str, new: str, expected: str
+) -> None:
+    replace(written, old, new)
+    with pytest.raises(UserError, match=f"\n  {re.escape(expected)}"):
+        read_config(written)
+
+
+def test_a_cut_that_leaves_nothing_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "config.toml"
+    write_config(path, make_config(family="densenet", depth=2), {})
+    replace(path, "cut = 0", "cut = 2")
+    with pytest.raises(UserError, match="cut: 2 of 2 blocks leaves nothing; expected at most 1"):
+        read_config(path)
+    with pytest.raises(UserError, match="cut: 3 of 2 blocks leaves nothing"):
+        make_config(family="densenet", depth=2, cut=3)

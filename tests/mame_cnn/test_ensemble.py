@@ -25,6 +25,7 @@ from mame_cnn.opening import open_model
 from mame_cnn.parameters import config_from_params
 from mame_cnn.progress import EpochResult
 from mame_cnn.vocabulary import Value
+from tests.mame_cnn.factory import plain_of
 
 CPU = torch.device("cpu")
 SMALL: dict[str, Value] = {
@@ -83,7 +84,7 @@ def test_each_configuration_is_trained_with_each_seed(top: Path) -> None:
     names = [member.name for member in ensemble.members]
     assert names == ["01-seed-1", "01-seed-2", "02-seed-1", "02-seed-2"]
     assert len({member.model.config.seed for member in ensemble.members}) == 2
-    widths = [member.model.config.network.blocks[0].width for member in ensemble.members]
+    widths = [plain_of(member.model.config).blocks[0].width for member in ensemble.members]
     assert widths == [4, 4, 6, 6]
 
 

@@ -3,8 +3,9 @@ from typing import Any
 import pytest
 
 from mame_cnn.fusion import fusion_key, shared_names
+from mame_cnn.network_parameters import with_defaults
 from mame_cnn.parameters import DEFAULTS
-from mame_cnn.vocabulary import Value
+from mame_cnn.vocabulary import Value, is_of
 from tests.mame_cnn.factory import make_config
 
 # Everything has an effect here, so that a name on which the key depends cannot hide.
@@ -24,6 +25,12 @@ BASE: dict[str, Any] = {
     "dense_l2_1": 1e-3,
 }
 OTHER_WORDS = {
+    "family": "plain",
+    "metadata": "size",
+    "from_scratch": "false",
+    "stem_pool": "none",
+    "dense_batch_norm": "after",
+    "dense_activation": "elu",
     "pool": "average",
     "batch_norm": "none",
     "batch_norm_1": "none",
@@ -31,7 +38,11 @@ OTHER_WORDS = {
     "head": "max",
     "optimizer": "rmsprop",
     "class_weights": "balanced",
+    "initial_bias": "frequencies",
+    "normalisation": "image",
+    "patience_on": "loss",
 }
+FAMILIES = ("plain", "vgg", "resnet", "mobilenet", "densenet")
 SCHEDULES: list[dict[str, Any]] = [
     {"schedule": "exponential"},
     {"schedule": "plateau"},
@@ -39,24 +50,43 @@ SCHEDULES: list[dict[str, Any]] = [
 ]
 
 
+def of_family(family: str) -> dict[str, Any]:
+    """Return parameters of one family, none of them hidden by a numbered one."""
+    defaults = with_defaults({"family": family}, DEFAULTS)
+    given = {name: value for name, value in defaults.items() if not name[-1].isdigit()}
+    return {
+        name: value
+        for name, value in {**given, **BASE, "family": family}.items()
+        if is_of(family, name) and name != "from_scratch"  # which pretrained networks must say
+    }
+
+
 def key(params: dict[str, Any]) -> str:
     return fusion_key(make_config(image_size=64, **params))
 
 
 def other(name: str, value: Value) -> Value:
+    if value == "plain":
+        return "vgg"
     if name == "schedule":
         return "cosine"
     if isinstance(value, str):
         return OTHER_WORDS[name]
-    step = 2 if name.startswith("kernel_size") else 1
+    step = 2 if "kernel_size" in name else 1
     return value + step if isinstance(value, int) else value * 0.9 + 0.01
 
 
-@pytest.mark.parametrize("schedule", SCHEDULES, ids=lambda schedule: str(schedule["schedule"]))
+@pytest.mark.parametrize(
+    "params",
+    [
+        *({**of_family("plain"), **schedule} for schedule in SCHEDULES),
+        *(of_family(family) for family in FAMILIES if family != "plain"),
+    ],
+    ids=lambda params: f"{params['family']}-{params['schedule']}",
+)
 def test_the_fusion_key_depends_on_the_shared_names_and_no_others(
-    schedule: dict[str, Any],
+    params: dict[str, Any],
 ) -> None:
-    params = {**BASE, **schedule}
     changing = {
         name
         for name, value in params.items()

@@ -6,6 +6,7 @@ import torch
 
 from commands.errors import UserError
 from mame_cnn.model import Model, weights_digest
+from tests.mame_cnn.factory import plain_of
 from tests.mame_cnn.models import CPU, make_images, make_model
 from tests.mame_cnn.plain import plain_network
 
@@ -15,7 +16,7 @@ IMAGES = make_images()
 def plain_probs(model: Model) -> np.ndarray[tuple[int, ...], np.dtype[np.float64]]:
     """Return what torch.nn's own modules make of the images, in float64."""
     plain = plain_network(
-        model.config.network,
+        plain_of(model.config),
         channels=model.channels,
         image_size=model.image_size,
         n_classes=len(model.classes),

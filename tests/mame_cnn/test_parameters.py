@@ -1,21 +1,22 @@
 import pytest
 
 from commands.errors import UserError
+from mame_cnn.layered_config import MobileNet
 from mame_cnn.network import infeasible, n_parameters
 from mame_cnn.parameters import DEFAULTS, config_from_params, space_faults
-from mame_cnn.vocabulary import SPECIAL_NAMES, Value, faults
-from tests.mame_cnn.factory import make_config
+from mame_cnn.vocabulary import SPECIAL_NAMES, Value, faults, is_of
+from tests.mame_cnn.factory import make_config, plain_of
 
 
 def test_a_numbered_name_wins_over_the_plain_one() -> None:
     config = make_config(depth=3, pool_size=2, pool_size_2=4, l2=0.1, l2_3=0.2)
-    assert [block.pool_size for block in config.network.blocks] == [2, 4, 2]
-    assert [block.l2 for block in config.network.blocks] == [0.1, 0.1, 0.2]
+    assert [block.pool_size for block in plain_of(config).blocks] == [2, 4, 2]
+    assert [block.l2 for block in plain_of(config).blocks] == [0.1, 0.1, 0.2]
 
 
 def test_width_grows_by_block_up_to_the_limit() -> None:
     config = make_config(depth=5, width=16, width_growth=2.0, width_limit=100, width_2=7)
-    assert [block.width for block in config.network.blocks] == [16, 7, 64, 100, 100]
+    assert [block.width for block in plain_of(config).blocks] == [16, 7, 64, 100, 100]
 
 
 def test_parameters_of_blocks_that_do_not_exist_are_ignored() -> None:
@@ -94,6 +95,29 @@ def test_parameter_counts_equal_hand_arithmetic() -> None:
 
 
 def test_defaults_are_possible() -> None:
-    plain = {name: [value] for name, value in DEFAULTS.items() if name not in SPECIAL_NAMES}
+    plain = {
+        name: [value]
+        for name, value in DEFAULTS.items()
+        if name not in SPECIAL_NAMES and is_of("plain", name)
+    }
     assert space_faults(plain) == []
     assert faults({name: [DEFAULTS[name]] for name in SPECIAL_NAMES}) == []
+
+
+def test_parameters_of_families_that_are_not_searched_are_reported() -> None:
+    of_plain = space_faults({"units": [2], "pool_2": ["max"], "l2_3": [0.1]})
+    of_two = space_faults(
+        {"family": ["vgg", "densenet"], "units_3": [2], "pool_2": ["max"], "l2_4": [0.1]}
+    )
+    assert of_plain == [
+        "units: has an effect only where family is densenet or mobilenet or resnet"
+    ]
+    assert of_two == ["pool_2: has an effect only where family is plain"]
+
+
+def test_a_plain_name_that_is_given_counts_for_every_block_of_a_family() -> None:
+    by_itself = make_config(family="mobilenet", depth=5, width=8, units=3).network
+    assert isinstance(by_itself, MobileNet)
+    assert [block.units for block in by_itself.blocks] == [3] * 5
+    assert [block.width for block in by_itself.blocks] == [8, 16, 32, 64, 128]
+    assert [block.stride for block in by_itself.blocks] == [1, 2, 2, 2, 1]

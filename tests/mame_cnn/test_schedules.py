@@ -65,6 +65,23 @@ def test_exponential_decays_after_the_stated_epochs() -> None:
     assert by_step[10 * N_STEPS : 11 * N_STEPS] == [by_epoch[10]] * N_STEPS
 
 
+def test_the_painters_rates_are_those_of_fifty_epochs_multiplied_one_by_one() -> None:
+    training = make_config(
+        epochs=50, lr=1e-3, schedule="exponential", decay_rate=0.05, decay_after_epochs=10
+    ).training
+    expected, rate = [], 1e-3
+    for epoch in range(1, 51):
+        expected.append(rate)
+        if epoch >= 10:  # "multiplied by exp(-0.05) after each epoch from the 10th on"
+            rate *= math.exp(-0.05)
+    progress, found = Progress(training), []
+    for _ in range(50):
+        found += progress.learning_rates(1)
+        progress.completed(val_accuracy=0.5, val_loss=1.0)
+    assert found == pytest.approx(expected, rel=1e-12)
+    assert found[-1] == pytest.approx(1e-3 * math.exp(-2))  # 40 times
+
+
 def test_constant_is_constant() -> None:
     assert set(factors(make_config().training)) == {1.0}
 

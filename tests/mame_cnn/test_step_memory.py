@@ -59,8 +59,15 @@ def most_bytes(configs: Sequence[Config], data: DeviceData) -> int:
         {"width": 8, "batch_size": 4, "head": "average"},
         {"width": 2, "batch_size": 2, "dense_width": 2000, "optimizer": "nadam"},
         {"width": 8, "batch_size": 32, "activation": "prelu", "pool": "average"},
+        {"family": "vgg", "width": 8, "batch_size": 32},
+        {"family": "resnet", "width": 8, "batch_size": 32, "stem_stride": 1, "expansion": 2},
+        {"family": "mobilenet", "width": 8, "batch_size": 32, "stem_stride": 1},
+        {"family": "densenet", "batch_size": 32, "growth": 8, "units": 3},
     ],
-    ids=["augmented", "dropped", "gelu", "evaluated", "dense", "prelu"],
+    ids=[
+        *("augmented", "dropped", "gelu", "evaluated", "dense", "prelu"),
+        *("vgg", "resnet", "mobilenet", "densenet"),
+    ],
 )
 def test_the_estimate_covers_all_tensors_and_little_more(
     params: dict[str, Any], n_members: int

@@ -13,7 +13,7 @@ from mame_cnn.device_data import with_validation
 from mame_cnn.final_training import Failed, FinalTraining, train_to_the_end
 from mame_cnn.progress import EpochResult
 from mame_cnn.training_of_many import train_all
-from tests.mame_cnn.factory import make_config, make_data
+from tests.mame_cnn.factory import make_config, make_data, plain_of
 
 DATA = make_data(n_train=26, n_val=12)
 Shown = list[tuple[tuple[int, ...], tuple[int, ...]]]
@@ -119,7 +119,7 @@ def test_one_network_without_room_fails_and_the_others_go_on(
     train_epoch = Cohort.train_epoch
 
     def short(cohort: Cohort) -> list[EpochResult]:
-        if cohort.configs[0].network.blocks[0].width == 8:
+        if plain_of(cohort.configs[0]).blocks[0].width == 8:
             raise MemoryError("no room")
         return train_epoch(cohort)
 
@@ -137,7 +137,7 @@ def test_as_many_as_train_fastest_are_asked_for_once_a_shape(
     asked = []
 
     def fastest(config: Config, data: object, *, most: int) -> int:
-        asked.append((config.network.blocks[0].width, most))
+        asked.append((plain_of(config).blocks[0].width, most))
         return 2
 
     monkeypatch.setattr(training_of_many, "fastest_size", fastest)

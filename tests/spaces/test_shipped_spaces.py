@@ -8,10 +8,12 @@ from pathlib import Path
 import pytest
 
 import spaces
+from mame_cnn.features.config import faults as feature_faults
 from mame_cnn.parameters import config_from_params
-from search.run import check_parameters
+from search.images import check_parameters, is_of_features
 from search.space import Space, Value
 from search.space_file import load_space
+from tests.mame_cnn.factory import plain_of
 
 FOLDER = Path(spaces.__file__).parent
 FILES = sorted(path for path in FOLDER.glob("*.py") if path.name != "__init__.py")
@@ -78,6 +80,9 @@ def test_there_is_a_baseline_and_each_is_a_complete_configuration(path: Path) ->
     assert space.baselines
     for baseline in space.baselines:
         assert is_contained(baseline, space)
+        if is_of_features(space):
+            assert not feature_faults({name: [value] for name, value in baseline.items()})
+            continue
         config_from_params(
             {**space.fixed, **baseline},
             source="digits",
@@ -134,12 +139,13 @@ def test_the_capacity_baseline_is_experiment_6() -> None:
         seed=0,
         data_seed=0,
     )
+    network = plain_of(config)
 
-    assert [(block.width, block.pool_size) for block in config.network.blocks] == [
+    assert [(block.width, block.pool_size) for block in network.blocks] == [
         *((16, 2), (32, 2), (64, 2), (128, 2))
     ]
-    assert {block.batch_norm for block in config.network.blocks} == {"after_pool"}
-    assert [layer.width for layer in config.network.dense] == [64]
+    assert {block.batch_norm for block in network.blocks} == {"after_pool"}
+    assert [layer.width for layer in network.dense] == [64]
 
 
 def test_the_penalties_and_drop_rates_of_experiments_9_and_10_are_in_regularization() -> None:
@@ -183,7 +189,7 @@ def test_everything_tries_the_best_public_recipe_first() -> None:
         seed=0,
         data_seed=0,
     )
-    network, training = config.network, config.training
+    network, training = plain_of(config), config.training
 
     assert is_contained(recipe, space)
     assert [(block.width, block.convolutions, block.kernel_size) for block in network.blocks] == [
@@ -212,3 +218,12 @@ def test_each_baseline_of_the_joined_spaces_is_possible_in_everything() -> None:
             rows = {row.name: row for row in everything.parameters}
             outside = [key for key, value in baseline.items() if not rows[key].contains(value)]
             assert outside == []
+
+
+def test_features_contain_the_mame_experiments_and_the_papers_embedding() -> None:
+    rows = {row.name: row for row in load("features").parameters}
+
+    assert all(rows["min_samples_leaf"].contains(leaf) for leaf in (20, 7, 2))
+    assert all(rows["trees"].contains(trees) for trees in (50, 100))
+    assert rows["threshold_low"].contains(-0.25)
+    assert rows["threshold_high"].contains(0.15)

@@ -1,0 +1,1 @@
+"""Programs that use the Python interface; each runs in the suite."""
