@@ -54,6 +54,7 @@ def step_memory(config: Config, data: DeviceData) -> StepMemory:
             [config.network], channels=data.channels, image_size=side, n_classes=data.n_classes
         )
         images = torch.empty(batch_size, data.channels, side, side, dtype=data.precision)
+    network.begin([config.training.epochs - 1])  # when the most is trained that ever is
     saved, passed = _activations(network.to(data.precision), images)
     n_weights = sum(parameter.numel() for parameter in network.parameters())
     weights = n_weights * data.scale.element_size()

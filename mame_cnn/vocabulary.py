@@ -244,6 +244,10 @@ def idle(
             of, unit = _counted(plain)
             if int(number) > (most := max(int(value) for value in beside[of])):
                 messages.append(f"{name}: there is no such {unit}, {of} is at most {most}")
+        elif name in DENSE_NAMES or name in UNFREEZING_NAMES:
+            of, _ = _counted(name)
+            if not max(int(value) for value in beside[of]):
+                messages.append(f"{name}: has an effect only where {of} is at least 1")
         elif name in SPECIAL_NAMES:
             choice, option, _, _ = SPECIAL_NAMES[name]
             if option not in beside[choice]:

@@ -62,7 +62,7 @@ class CohortOfModules(CohortNetwork):
         self._start = start
         self.module = copy.deepcopy(template)
         _forget_counts(self.module)
-        self.module = _with_dropout(self.module, n_members)
+        self.module = _with_dropout(self.module, n_members, {})
         if faults := list(_faults(self.module)):
             raise ValueError("\n".join(faults))
         _stack(self.module, n_members)
@@ -166,12 +166,21 @@ def _forget_counts(module: nn.Module) -> None:
             layer.num_batches_tracked = None
 
 
-def _with_dropout(module: nn.Module, n_members: int) -> nn.Module:
-    """Put dropout that knows members in the place of each layer of torch's."""
+def _with_dropout(
+    module: nn.Module, n_members: int, made: dict[nn.Module, MemberDropout]
+) -> nn.Module:
+    """Put dropout that knows members in the place of each layer of torch's.
+
+    Args:
+        made: what has been put in place so far; a layer that is used twice stays one.
+    """
     if isinstance(module, _DropoutNd) and type(module) in _DRAWN_DIMS:
-        return MemberDropout([module.p] * n_members, _DRAWN_DIMS[type(module)])
-    for name, child in module.named_children():
-        setattr(module, name, _with_dropout(child, n_members))
+        if module not in made:
+            made[module] = MemberDropout([module.p] * n_members, _DRAWN_DIMS[type(module)])
+        return made[module]
+    for name, child in list(module._modules.items()):
+        if child is not None:
+            setattr(module, name, _with_dropout(child, n_members, made))
     return module
 
 
@@ -181,6 +190,9 @@ def _faults(module: nn.Module) -> Iterator[str]:
         if not tensor.is_floating_point():
             type_ = str(tensor.dtype).removeprefix("torch.")
             yield f"{name}: of type {type_}, which is neither learnt nor averaged"
+    for name, weight in module.named_parameters():
+        if not weight.requires_grad:
+            yield f"{name}: is not to be learnt (requires_grad); expected a buffer then"
     for name, layer in module.named_modules():
         if isinstance(layer, _DropoutNd):
             allowed = ", ".join(kind.__name__ for kind in _DRAWN_DIMS)

@@ -86,14 +86,16 @@ class OwnCohort(CohortOfModules):
     ) -> None:
         shape = members[0]
 
-        def make() -> nn.Module:
+        def make() -> tuple[nn.Module, str | None]:
             return _make(shape, channels, image_size, n_classes)
 
         def draw(alone: nn.Module) -> None:
-            alone.load_state_dict(make().state_dict())
+            alone.load_state_dict(make()[0].state_dict())
 
         with torch.random.fork_rng(devices=[]):
-            template = make()
+            # What a network draws and keeps out of its state is the same for all members.
+            torch.default_generator.manual_seed(0)
+            template, self._output = make()
         try:
             super().__init__(template, len(members), start=draw)
         except ValueError as error:
@@ -119,33 +121,40 @@ class OwnCohort(CohortOfModules):
 
     @property
     def output_bias(self) -> nn.Parameter:
-        """What is added to the members' logits, [T, K]: the bias of the last linear layer."""
-        try:
-            return super().output_bias
-        except ValueError as error:
+        """What is added to the members' logits, [T, K]: the bias of the layer that makes them."""
+        bias = None if self._output is None else self.module.get_submodule(self._output).bias
+        if not isinstance(bias, nn.Parameter):
             raise UserError(
                 f"training.initial_bias: frequencies need a bias of the outputs; network "
-                f"{self._name}: {error}"
-            ) from error
+                f"{self._name}: no linear layer with a bias makes its logits"
+            )
+        return bias
 
     def penalised(self, member: Own) -> list[tuple[nn.Parameter, Penalties]]:
-        """Return every kernel but the last, which makes the outputs, with a member's penalties."""
-        return [(kernel, member) for kernel in self.kernels()[:-1]]
+        """Return every kernel but the one that makes the outputs, with a member's penalties."""
+        named = list(self.named_kernels())
+        last = named[-1][0] if self._output is None else f"module.{self._output}"
+        return [(kernel, member) for name, kernel in named if name != last]
 
 
-def _make(own: Own, channels: int, image_size: int, n_classes: int) -> nn.Module:
-    """Return one network that has been tried: also its lazy layers have weights then."""
+def _make(
+    own: Own, channels: int, image_size: int, n_classes: int
+) -> tuple[nn.Module, str | None]:
+    """Return one network that has been tried: also its lazy layers have weights then.
+
+    And the name of the linear layer that makes its logits; None if none does.
+    """
     network = registered(own.name)
     try:
         module = network(
             channels=channels, image_size=image_size, n_classes=n_classes, **own.settings
         )
         is_training = module.training
-        with torch.no_grad():
-            images = torch.zeros(_N_TRIED, channels, image_size, image_size)
-            logits: Tensor = module.eval()(images)
+        logits, output = _tried(module, torch.zeros(_N_TRIED, channels, image_size, image_size))
         module.train(is_training)
-    except (TypeError, ValueError, RuntimeError) as error:
+    except UserError:
+        raise
+    except Exception as error:  # a module of one's own may raise anything
         said = f"{type(error).__name__}: {error}"
         raise UserError(
             f"network {own.name} with {_told(own.settings)} fails on images of {channels} x "
@@ -156,7 +165,29 @@ def _make(own: Own, channels: int, image_size: int, n_classes: int) -> nn.Module
             f"network {own.name}: expected logits of shape {(_N_TRIED, n_classes)} for {_N_TRIED} "
             f"images, got {tuple(logits.shape)}"
         )
-    return module
+    return module, output
+
+
+@torch.no_grad()
+def _tried(module: nn.Module, images: Tensor) -> tuple[Tensor, str | None]:
+    """Return the logits, and the name of the linear layer that returned them."""
+    returned: dict[str, Tensor] = {}
+
+    def noting(name: str) -> Callable[[nn.Module, object, Tensor], None]:
+        def note(layer: nn.Module, taken: object, logits: Tensor) -> None:
+            returned[name] = logits
+
+        return note
+
+    hooks = [
+        layer.register_forward_hook(noting(name))
+        for name, layer in module.named_modules()
+        if isinstance(layer, nn.Linear)
+    ]
+    logits: Tensor = module.eval()(images)
+    for hook in hooks:
+        hook.remove()
+    return logits, next((name for name, own in returned.items() if own is logits), None)
 
 
 def _told(settings: Mapping[str, Any]) -> str:

@@ -12,6 +12,7 @@ from pydantic import Field, TypeAdapter, ValidationError
 
 from commands.errors import UserError
 from mame_cnn.config import LARGEST_IMAGE_SIZE, SMALLEST_IMAGE_SIZE, digest
+from mame_cnn.faults import describe_faults
 from mame_cnn.features.embedding import HIGH, LOW
 from mame_cnn.section import PlainText, Section
 
@@ -225,4 +226,7 @@ def config_from_params(
         "metadata": given["metadata"],
         "classifier": {"name": name, **{field: given[field] for field in own}},
     }
-    return FeaturesConfig.model_validate(content)
+    try:
+        return FeaturesConfig.model_validate(content)
+    except ValidationError as error:
+        raise UserError("\n".join(describe_faults(error))) from None

@@ -116,6 +116,8 @@ def chosen(layers: Sequence[Layer], wanted: Sequence[str], whose: str) -> tuple[
         told = (f"its layers: {', '.join(layer.name for layer in layers)}", _told_sets())
         raise UserError("\n".join([*faults, *told]))
     names = {layer.name for name in wanted for layer in by_name[name]}
+    if not names:
+        raise UserError(f"layers: {whose} has none of these: {', '.join(wanted)}")
     return tuple(layer for layer in layers if layer.name in names)
 
 
@@ -158,6 +160,8 @@ def _measured(
     network: nn.Module, layers: Sequence[Layer], shape: tuple[int, int, int]
 ) -> list[Layer]:
     """Return the layers with the sizes that one image of nothing shows."""
+    if not layers:
+        return []
     like = next(network.parameters())
     image = torch.zeros((1, *shape), dtype=like.dtype, device=like.device)
     with torch.inference_mode():

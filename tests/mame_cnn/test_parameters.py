@@ -115,6 +115,19 @@ def test_parameters_of_families_that_are_not_searched_are_reported() -> None:
     assert of_two == ["pool_2: has an effect only where family is plain"]
 
 
+def test_parameters_of_layers_and_steps_that_there_are_none_of_are_reported() -> None:
+    of_dense = space_faults({"family": ["resnet"], "dense_width": [64], "dense_l2": [0.1]})
+    of_steps = space_faults(
+        {"family": ["pretrained"], "from_scratch": ["false"], "unfreeze_lr": [1e-4]}
+    )
+    assert of_dense == [
+        "dense_width: has an effect only where dense_depth is at least 1",
+        "dense_l2: has an effect only where dense_depth is at least 1",
+    ]
+    assert of_steps == ["unfreeze_lr: has an effect only where unfreeze_steps is at least 1"]
+    assert space_faults({"family": ["resnet"], "dense_depth": [0, 1], "dense_width": [64]}) == []
+
+
 def test_a_plain_name_that_is_given_counts_for_every_block_of_a_family() -> None:
     by_itself = make_config(family="mobilenet", depth=5, width=8, units=3).network
     assert isinstance(by_itself, MobileNet)

@@ -13,10 +13,13 @@ from mame_cnn.cohort import Cohort
 from mame_cnn.config import Config
 from mame_cnn.config_file import read_config, write_config
 from mame_cnn.families import own
-from mame_cnn.families.own import MODULES, register, registered
+from mame_cnn.families.cohort_network import CohortNetwork
+from mame_cnn.families.modules import MemberDropout
+from mame_cnn.families.own import MODULES, OwnCohort, register, registered
 from mame_cnn.fusion import fusion_key, shared_names
 from mame_cnn.model_file import WEIGHTS, read_model, write_model
 from mame_cnn.network import build_network, infeasible
+from mame_cnn.network_config import Own
 from mame_cnn.parameters import config_from_params, space_faults
 from mame_cnn.seeds import generator
 from tests.mame_cnn.factory import make_data
@@ -191,3 +194,68 @@ def test_the_family_without_a_name_is_refused() -> None:
         config_from_params(
             {"family": "own"}, source="x", image_size=8, epochs=1, seed=1, data_seed=0
         )
+
+
+class Shuffled(nn.Module):
+    """Its layers are not in the order in which they compute, and it drops twice by one layer."""
+
+    def __init__(self, channels: int, image_size: int, n_classes: int, frozen: bool = False):
+        super().__init__()
+        self.drop = nn.Dropout(0.25)
+        self.out = nn.Linear(4, n_classes)
+        self.hidden = nn.Linear(channels, 4)
+        self.again = self.drop
+        self.hidden.requires_grad_(not frozen)
+
+    def forward(self, images: Tensor) -> Tensor:
+        logits: Tensor = self.out(self.again(self.hidden(self.drop(images.mean((2, 3))))))
+        return logits
+
+
+def cohort_of(name: str, **settings: bool) -> CohortNetwork:
+    own_settings = {f"own_{key}": value for key, value in settings.items()}
+    config = config_from_params(
+        {"family": "own", "own": name, **own_settings},
+        source="digits",
+        image_size=8,
+        epochs=1,
+        seed=0,
+        data_seed=0,
+    )
+    return build_network([config.network] * 2, channels=3, image_size=8, n_classes=5)
+
+
+def test_the_outputs_are_the_layer_that_makes_the_logits_wherever_it_was_named() -> None:
+    register("shuffled")(Shuffled)
+    network = cohort_of("shuffled")
+    assert isinstance(network, OwnCohort)
+    assert network.output_bias is network.get_parameter("module.out.bias")
+    hidden = network.get_parameter("module.hidden.weight")
+    member = Own(family="own", name="shuffled", l1=0.0, l2=0.1, settings={})
+    assert [kernel for kernel, _ in network.penalised(member)] == [hidden]
+
+
+def test_a_dropout_layer_that_is_used_twice_knows_members_in_both_places() -> None:
+    register("shuffled")(Shuffled)
+    network = cohort_of("shuffled")
+    dropouts = [module for module in network.modules() if isinstance(module, MemberDropout)]
+    assert len(dropouts) == 1
+    assert network.get_submodule("module.again") is dropouts[0]
+
+
+def test_a_weight_that_is_not_to_be_learnt_is_refused() -> None:
+    register("shuffled")(Shuffled)
+    with pytest.raises(UserError, match=r"hidden\.weight: is not to be learnt"):
+        cohort_of("shuffled", frozen=True)
+
+
+def test_whatever_a_network_raises_is_told_as_its_failure() -> None:
+    class Picky(Small):
+        def __init__(self, channels: int, image_size: int, n_classes: int) -> None:
+            raise KeyError("gelu")
+
+    register("picky")(Picky)
+    with pytest.raises(
+        UserError, match=r"network picky with no settings fails .*KeyError: 'gelu'"
+    ):
+        cohort_of("picky")

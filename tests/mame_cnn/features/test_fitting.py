@@ -140,3 +140,9 @@ def test_parameters_of_another_classifier_are_refused() -> None:
         "trees: has an effect only where classifier is forest",
         "threshold_low: has an effect only where discretisation is full_network",
     ]
+
+
+def test_images_that_are_too_small_are_refused_and_named() -> None:
+    about = {"source": "digits", "looker": "vgg16", "weights": "torchvision", "sha256": "a" * 64}
+    with pytest.raises(UserError, match=r"data\.image_size"):
+        config_from_params({}, **about, image_size=4, seed=0)

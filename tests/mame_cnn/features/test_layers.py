@@ -118,3 +118,10 @@ def test_an_activation_that_others_use_as_well_is_followed_no_further() -> None:
     [layer] = find_layers(Branching().eval(), (1, 4, 4))
 
     assert layer.output == "conv"
+
+
+def test_a_network_without_layers_of_a_set_is_refused() -> None:
+    layers = find_layers(nn.Sequential(nn.Flatten(), nn.Linear(12, 3)).eval(), (3, 2, 2))
+    assert layers == ()
+    with pytest.raises(UserError, match="tiny has none of these: all"):
+        chosen(layers, ["all"], "tiny")

@@ -17,6 +17,7 @@ from mame_cnn.device_data import DeviceData
 from mame_cnn.model_file import read_model, write_model
 from mame_cnn.pretrained.backbones import IMAGENET_MEAN, IMAGENET_STD
 from mame_cnn.pretrained.features import inputs_of
+from mame_cnn.step_memory import step_memory
 from tests.mame_cnn.factory import make_config, make_data
 from tests.mame_cnn.pretrained.files import (
     mobilenet,
@@ -282,3 +283,14 @@ def test_features_are_read_only_where_some_block_is_frozen_for_good(
     data = make_data()
     cohort = Cohort([transfer_config(*own, unfreezing=STEPS)], [0], data)
     assert inputs_of(cohort.network, cohort.configs, data) is data
+
+
+def test_memory_is_told_of_the_epoch_that_trains_the_most(
+    own: tuple[Trained, Path, str],
+) -> None:
+    late = {"after_epochs": 2, "from_block": 1, "lr": 1e-4}
+    at_once = step_memory(
+        transfer_config(*own, unfreezing=({**late, "after_epochs": 0},)), make_data()
+    )
+    later = step_memory(transfer_config(*own, unfreezing=(late,)), make_data())
+    assert later == at_once
