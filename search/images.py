@@ -17,7 +17,8 @@ from mame_cnn.data.load import find_source, load_dataset
 from mame_cnn.data.metadata import WARNING
 from mame_cnn.device import choose_device
 from mame_cnn.features.config import faults as feature_faults
-from mame_cnn.parameters import space_faults
+from mame_cnn.network_parameters import PRETRAINED, with_defaults
+from mame_cnn.parameters import DEFAULTS, space_faults
 from mame_cnn.precision import choose_precision
 from mame_cnn.trainer import ImageTrainer
 from search.searching import Searched, Settings, make_ready
@@ -53,6 +54,7 @@ def search_images(
     if is_of_features(space):
         raise UserError(f"{name}: is of classifiers; search_space takes a FeatureTrainer for it")
     check_parameters(space, name)
+    _check_weights(space)
     place = choose_device(device)
     trainer = ImageTrainer(
         dataset,
@@ -76,6 +78,7 @@ def open_images(
             raise UserError(
                 f"--{given[0]}: {options.space} is no space of classifiers on features"
             )
+        _check_weights(space)
         dataset = _dataset(options, options.image_size)
         return dataset, _trainer(dataset, space, options, device, precision)
     # Imports of scikit-learn and torchvision take seconds, in which others train.
@@ -116,6 +119,17 @@ def check_parameters(space: Space, path: Path | str) -> None:
         faults, whose = feature_faults, "classifiers on features"
     if messages := faults(values):
         raise UserError("\n  ".join([f"{path}: {whose} cannot have this:", *messages]))
+
+
+def _check_weights(space: Space) -> None:
+    """Raise `UserError` where weights that networks of the space begin with are missing."""
+    values = _possible(space)
+    if PRETRAINED in values.get("family", ()):
+        # Brings along what networks on backbones alone need.
+        from mame_cnn.pretrained.table import check_weights
+
+        defaults = with_defaults({"family": PRETRAINED}, DEFAULTS)
+        check_weights({name: [value] for name, value in defaults.items()} | values)
 
 
 def _dataset(options: argparse.Namespace, image_size: int | None) -> Dataset:

@@ -1,14 +1,15 @@
 """How flat parameters become a pretrained network's table; files say what they leave open."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
+from itertools import product
 from pathlib import Path
 from typing import Any
 
 from commands.errors import UserError
 from mame_cnn.families.layered import LayeredNetwork
 from mame_cnn.pretrained.backbones import BACKBONES
-from mame_cnn.pretrained.weights_file import TORCHVISION, sha256_of
+from mame_cnn.pretrained.weights_file import TORCHVISION, check_hash, find, sha256_of
 from mame_cnn.vocabulary import UNFREEZING_NAMES, Value
 
 TRAINED = "trained"
@@ -36,6 +37,30 @@ def table_from_params(given: Mapping[str, Value]) -> dict[str, Any]:
     }
 
 
+def check_weights(values: Mapping[str, Sequence[Value]]) -> None:
+    """Raise `UserError` for every file of weights that is not there, or another one.
+
+    Torchvision's are downloaded where that is possible.
+
+    Args:
+        values: what `backbone`, `weights` and `sha256` may be.
+    """
+    faults = []
+    for name, weights, sha256 in product(*(values[key] for key in _OF_WEIGHTS)):
+        if name == TRAINED and weights == TORCHVISION:
+            continue  # which no network has
+        try:
+            digits = str(sha256) or _hash(str(name), str(weights))
+            backbone = None if name == TRAINED else BACKBONES[str(name)]
+            path = Path(str(weights)) if backbone is None else find(backbone, str(weights), digits)
+            check_hash(path.expanduser(), digits)
+        except UserError as error:
+            faults.append(str(error))
+    if faults:
+        raise UserError("\n".join(dict.fromkeys(faults)))
+
+
+_OF_WEIGHTS = ("backbone", "weights", "sha256")
 _AS_GIVEN = ("head", "head_batch_norm", "head_drop_rate", "activation")
 
 

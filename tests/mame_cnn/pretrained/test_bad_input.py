@@ -12,6 +12,7 @@ from mame_cnn.cohort import Cohort
 from mame_cnn.config import Config, Trained
 from mame_cnn.final_training import check_feasible
 from mame_cnn.model_file import read_model, write_model
+from mame_cnn.pretrained.table import check_weights
 from mame_cnn.training_plan import Plan
 from tests.mame_cnn.factory import make_config, make_data
 from tests.mame_cnn.models import make_model
@@ -165,3 +166,16 @@ def test_a_file_with_more_classes_than_its_head_is_told(
     write_model(path, more)
     with pytest.raises(UserError, match=r"output.bias: expected shape \(5,\), got \(4,\)"):
         read_model(path)
+
+
+def test_weights_that_a_search_would_miss_are_all_named_before_it_begins(tmp_path: Path) -> None:
+    there = tmp_path / "there.safetensors"
+    _, digits = write_own(there)
+    values = {"backbone": ["trained"], "weights": [str(there)], "sha256": [digits[:8]]}
+    check_weights(values)
+    missing = [str(tmp_path / name) for name in ("a.safetensors", "b.safetensors")]
+    with pytest.raises(UserError) as refused:
+        check_weights({**values, "weights": missing})
+    assert str(refused.value).splitlines() == [f"{path}: no such file" for path in missing]
+    with pytest.raises(UserError, match="another file"):
+        check_weights({**values, "sha256": ["0" * 8]})
