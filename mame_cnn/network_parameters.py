@@ -108,13 +108,18 @@ FAMILY_DEFAULTS: Mapping[str, Mapping[str, Value]] = {
 }
 
 
+_GROWING = {"width_growth", "width_limit"}
+
+
 def with_defaults(params: Params, defaults: Params) -> dict[str, Value]:
     """Return parameters with those of their family, and then these defaults, where none is given.
 
-    A plain name that is given counts for every block and layer that none is given for.
+    A plain name that is given counts for every block and layer that none is given for, and so
+    does how widths grow.
     """
     of_family = FAMILY_DEFAULTS[str(params.get("family", defaults["family"]))]
-    left = {name: value for name, value in of_family.items() if plain_name(name) not in params}
+    replaced = {*params, *(("width",) if _GROWING & params.keys() else ())}
+    left = {name: value for name, value in of_family.items() if plain_name(name) not in replaced}
     return {**defaults, **left, **params}
 
 

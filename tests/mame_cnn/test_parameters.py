@@ -1,7 +1,7 @@
 import pytest
 
 from commands.errors import UserError
-from mame_cnn.layered_config import MobileNet
+from mame_cnn.layered_config import MobileNet, Plain, ResNet, Vgg
 from mame_cnn.network import infeasible, n_parameters
 from mame_cnn.parameters import DEFAULTS, config_from_params, space_faults
 from mame_cnn.vocabulary import SPECIAL_NAMES, Value, faults, is_of
@@ -126,6 +126,25 @@ def test_parameters_of_layers_and_steps_that_there_are_none_of_are_reported() ->
     ]
     assert of_steps == ["unfreeze_lr: has an effect only where unfreeze_steps is at least 1"]
     assert space_faults({"family": ["resnet"], "dense_depth": [0, 1], "dense_width": [64]}) == []
+
+
+@pytest.mark.parametrize("family", ["plain", "vgg", "resnet", "mobilenet"])
+def test_how_widths_grow_counts_without_a_width(family: str) -> None:
+    def widths(growth: float) -> list[int]:
+        network = config_from_params(
+            {"family": family, "width_growth": growth, "width_limit": 4096},
+            source="digits",
+            image_size=224,
+            epochs=1,
+            seed=0,
+            data_seed=0,
+        ).network
+        assert isinstance(network, Plain | Vgg | ResNet | MobileNet)
+        return [block.width for block in network.blocks]
+
+    first, *_ = widths(1.0)
+    assert set(widths(1.0)) == {first}
+    assert widths(2.0) == [first * 2**place for place in range(len(widths(2.0)))]
 
 
 def test_a_plain_name_that_is_given_counts_for_every_block_of_a_family() -> None:
