@@ -1,11 +1,11 @@
 """What pydantic found wrong with a configuration, in the words of a person who wrote it."""
 
-import difflib
 from collections.abc import Iterator
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
+from commands.nearest import did_you_mean
 from commands.strangers import shown
 from mame_cnn.config import Config
 
@@ -33,8 +33,7 @@ def describe_faults(error: ValidationError) -> list[str]:
                     f"{path}.{_discriminator(fault)}: expected one of {allowed}; got {shown(tag)}"
                 )
             case "extra_forbidden":
-                nearest = difflib.get_close_matches(parts[-1], set(_field_names(Config)), n=1)
-                hint = f"; did you mean {nearest[0]}?" if nearest else ""
+                hint = did_you_mean(parts[-1], set(_field_names(Config)))
                 lines.append(f"{path}: no such field{hint}")
             case _:
                 reason = fault["msg"].removeprefix("Value error, ")

@@ -4,12 +4,12 @@ A block's parameter may carry the block's number (`width_2`), a dense layer's th
 numbered name wins over the plain one. A name means the same in every family that has it.
 """
 
-import difflib
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, Field, TypeAdapter, ValidationError
 
+from commands.nearest import did_you_mean
 from mame_cnn.config import (
     MAX_BLOCKS,
     MAX_DENSE,
@@ -213,8 +213,7 @@ def faults(values: Mapping[str, Sequence[Value]]) -> list[str]:
         if is_setting(name):
             continue
         if name not in _ADAPTERS:
-            nearest = difflib.get_close_matches(name, _ADAPTERS, n=1)
-            hint = f"; did you mean {nearest[0]}?" if nearest else ""
+            hint = did_you_mean(name, _ADAPTERS)
             messages.append(f"{name}: no parameter of the networks or their training{hint}")
         else:
             messages += [f"{name}: {fault}" for value in possible for fault in _fault(name, value)]

@@ -5,10 +5,10 @@ its parents. Values of different parents are free of each other, so whether it c
 active is decided exactly, parent by parent.
 """
 
-import difflib
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from commands.nearest import did_you_mean
 from search.parameters import Choice, Int, Parameter, Value, When
 from search.space_grid import active
 
@@ -66,7 +66,7 @@ def baseline_faults(space: "Space", baseline: Mapping[str, Value]) -> list[str]:
         if name in space.fixed:
             faults.append(f"{name} is fixed to {space.fixed[name]!r} by the space; leave it out")
         elif name not in known:
-            faults.append(f"{name} is not declared{_did_you_mean(name, known)}")
+            faults.append(f"{name} is not declared{did_you_mean(name, known)}")
         elif name not in exist:
             needs = " and ".join(str(condition) for condition in known[name].conditions)
             faults.append(f"{name} does not exist here, only where {needs}; leave it out")
@@ -130,7 +130,7 @@ def _family_faults(space: "Space") -> list[str]:
             if parent in names:
                 faults.append(f"{row.name}: its parent {parent} must stand before it")
             else:
-                hint = _did_you_mean(parent, (*names, *space.fixed))
+                hint = did_you_mean(parent, (*names, *space.fixed))
                 faults.append(f"{row.name}: its parent {parent} is not declared{hint}")
     reasons = impossible(rows, space.fixed)
     return faults + [f"{name}: {reason}" for name, reason in reasons.items()]
@@ -161,8 +161,3 @@ def _range_text(row: Parameter) -> str:
     step = f" in steps of {row.step!r}" if row.step not in (None, 1) else ""
     integer = " an integer" if isinstance(row, Int) else ""
     return f"is{integer} from {row.low!r} to {row.high!r}{step}"
-
-
-def _did_you_mean(name: str, names: Collection[str]) -> str:
-    close = difflib.get_close_matches(name, names, n=1)
-    return f"; did you mean {close[0]}?" if close else ""

@@ -1,6 +1,5 @@
 """Opening a study: made once and pinned, or continued with what it was begun with."""
 
-import difflib
 import uuid
 import warnings
 from dataclasses import dataclass, field
@@ -11,6 +10,7 @@ from optuna.pruners import NopPruner
 from optuna.study import Study
 
 from commands.errors import UserError
+from commands.nearest import did_you_mean
 from search import pins
 from search.checkpoints import IDENTITY
 from search.roll import Roll
@@ -63,8 +63,7 @@ def load_study(place: Place, name: str) -> Study:
     """Load a study to read it; an unknown name is answered with those there are."""
     names = optuna.get_all_study_names(place.storage)
     if name not in names:
-        close = difflib.get_close_matches(name, names, n=1)
-        meant = f"; did you mean {close[0]}?" if close else ""
+        meant = did_you_mean(name, names)
         there = f"there are {', '.join(names)}" if names else "it holds no study yet"
         raise UserError(f"study {name}: not in {place.given}{meant} ({there})")
     study = optuna.load_study(storage=place.storage, study_name=name, pruner=NopPruner())

@@ -1,12 +1,12 @@
 """A network's layers by the names that people use, such as block3.conv1."""
 
-import difflib
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 
 from torch import nn
 
 from commands.errors import UserError
+from commands.nearest import did_you_mean
 from mame_cnn.families.cohort_network import CohortNetwork
 from mame_cnn.families.layered import LayeredNetwork
 from mame_cnn.layers.activation import CohortPReLU
@@ -55,8 +55,7 @@ def check_names(names: Sequence[str], layers: Layers, option: str, whose: str) -
     faults = []
     for name in names:
         if name not in layers:
-            nearest = difflib.get_close_matches(name, layers, n=3, cutoff=0.5)
-            hint = f"; did you mean {' or '.join(nearest)}?" if nearest else ""
+            hint = did_you_mean(name, layers, n_most=3)
             faults.append(f"{option} {name}: {whose} has no such layer{hint}")
     if faults:
         raise UserError("\n".join([*faults, f"its layers: {', '.join(layers)}"]))

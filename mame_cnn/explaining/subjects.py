@@ -1,6 +1,5 @@
 """What is to be explained: networks, and the images that they are asked about."""
 
-import difflib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,6 +8,7 @@ import numpy as np
 import torch
 
 from commands.errors import UserError
+from commands.nearest import did_you_mean
 from mame_cnn.data import digits
 from mame_cnn.data.dataset import Dataset, Labels, Pixels
 from mame_cnn.data.listing import counted, some
@@ -65,8 +65,7 @@ def check_classes(names: Sequence[str], classes: Sequence[str]) -> list[int]:
     faults = []
     for name in names:
         if name not in classes:
-            nearest = difflib.get_close_matches(name, classes, n=3, cutoff=0.5)
-            hint = f"; did you mean {' or '.join(nearest)}?" if nearest else ""
+            hint = did_you_mean(name, classes, n_most=3)
             faults.append(f"--class {name}: no such class{hint}")
     if faults:
         raise UserError("\n".join([*faults, f"the classes: {', '.join(classes)}"]))
@@ -162,7 +161,6 @@ def _unknown(text: str, known: Sequence[str] | dict[str, int], source: str) -> s
             f"{text}: lies in the data's folder; only validation images of it are explained, by "
             "their names as in val_probabilities.csv"
         )
-    nearest = difflib.get_close_matches(text, known, n=1)
-    hint = f"; did you mean {nearest[0]}?" if nearest else ""
+    hint = did_you_mean(text, known)
     kind = "a folder" if Path(text).is_dir() else "no file"
     return f"{text}: {kind}, and no validation image of {source}{hint}"

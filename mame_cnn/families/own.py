@@ -5,7 +5,6 @@ nothing but what this program has registered itself. Modules that register netwo
 are named by $MAME_NETWORKS, not by files.
 """
 
-import difflib
 import importlib
 import os
 from collections.abc import Callable, Mapping, Sequence
@@ -15,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from commands.errors import UserError
+from commands.nearest import did_you_mean
 from mame_cnn.families.modules import CohortOfModules
 from mame_cnn.network_config import Own, Penalties
 
@@ -68,8 +68,7 @@ def registered(name: str) -> OwnNetwork:
     if name not in _networks:
         _import_named()
     if name not in _networks:
-        nearest = difflib.get_close_matches(name, _networks, n=1)
-        hint = f"; did you mean {nearest[0]}?" if nearest else ""
+        hint = did_you_mean(name, _networks)
         there = f"there are {', '.join(sorted(_networks))}" if _networks else "there is none"
         raise UserError(
             f"network.name: no network is registered as {name}{hint} ({there}); import what "

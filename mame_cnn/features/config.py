@@ -4,13 +4,13 @@ As with networks, a configuration leaves nothing open, and whatever a search or 
 say has the default below.
 """
 
-import difflib
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, TypeAdapter, ValidationError
 
 from commands.errors import UserError
+from commands.nearest import did_you_mean
 from mame_cnn.config import LARGEST_IMAGE_SIZE, SMALLEST_IMAGE_SIZE, digest
 from mame_cnn.faults import describe_faults
 from mame_cnn.features.embedding import HIGH, LOW
@@ -161,8 +161,7 @@ def faults(values: Mapping[str, Sequence[Value]]) -> list[str]:
     messages = []
     for name, possible in values.items():
         if name not in _ADAPTERS:
-            nearest = difflib.get_close_matches(name, _ADAPTERS, n=1)
-            hint = f"; did you mean {nearest[0]}?" if nearest else ""
+            hint = did_you_mean(name, _ADAPTERS)
             messages.append(f"{name}: no parameter of classifiers on features{hint}")
             continue
         for value in possible:

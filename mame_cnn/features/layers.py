@@ -4,7 +4,6 @@ A layer is a convolution or a dense layer; what it says is taken after the norma
 activation that follow it directly. The last dense layer, which only names classes, is none.
 """
 
-import difflib
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -16,6 +15,7 @@ from torch import fx, nn
 from torchvision.models.feature_extraction import NodePathTracer, create_feature_extractor
 
 from commands.errors import UserError
+from commands.nearest import did_you_mean
 from mame_cnn import layers as cohort
 from mame_cnn.layers.activation import CohortPReLU
 
@@ -109,8 +109,7 @@ def chosen(layers: Sequence[Layer], wanted: Sequence[str], whose: str) -> tuple[
     faults = []
     for name in wanted:
         if name not in by_name:
-            nearest = difflib.get_close_matches(name, by_name, n=3, cutoff=0.5)
-            hint = f"; did you mean {' or '.join(nearest)}?" if nearest else ""
+            hint = did_you_mean(name, by_name, n_most=3)
             faults.append(f"layers: {name}: {whose} has no such layer{hint}")
     if faults:
         told = (f"its layers: {', '.join(layer.name for layer in layers)}", _told_sets())

@@ -1,6 +1,5 @@
 """The network that looks at images: one trained here, or a pretrained one of torchvision's."""
 
-import difflib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +10,7 @@ from torch.fx.proxy import TraceError
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from commands.errors import UserError
+from commands.nearest import did_you_mean
 from mame_cnn.config import LARGEST_IMAGE_SIZE, digest
 from mame_cnn.ensemble_file import ENSEMBLE
 from mame_cnn.ensemble_model import Ensemble
@@ -132,8 +132,7 @@ def _backbone(
 def _trained(name: str, device: torch.device, image_size: int | None) -> Looker:
     path = Path(name).expanduser()
     if not path.exists():
-        nearest = difflib.get_close_matches(name, BACKBONES, n=1)
-        hint = f"; did you mean {nearest[0]}?" if nearest else ""
+        hint = did_you_mean(name, BACKBONES)
         raise UserError(
             f"{name}: neither a trained network (a run's folder or a weights file) nor one of "
             f"the backbones {', '.join(BACKBONES)}{hint}"
