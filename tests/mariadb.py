@@ -10,7 +10,6 @@ import subprocess
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from importlib.util import find_spec
 from pathlib import Path
 from urllib.parse import quote
 from uuid import uuid4
@@ -85,8 +84,6 @@ def serving(*settings: str) -> Iterator[Server]:
     Args:
         settings: of its command line, which count more than those that it has anyway.
     """
-    if find_spec("pymysql") is None:
-        pytest.skip("MySQL: no pymysql; pip install -e '.[test]'")
     if _program("mariadbd") is None or _program("mariadb-install-db") is None:
         pytest.skip("MySQL: no mariadbd with mariadb-install-db; Debian has it in mariadb-server")
     # Not in a test's own folder: the path of a socket may have 107 bytes (man 7 unix).

@@ -4,20 +4,19 @@ All share one server, which is the suite's own. Where it cannot be had, its test
 """
 
 from collections.abc import Iterator
-from importlib.util import find_spec
 
 import pytest
 
 from benchmarks.postgres import Server, find_programs, serving
 
+NO_POSTGRESQL = "PostgreSQL: no initdb found by pg_config, on the PATH or where Debian has it"
+
 
 @pytest.fixture(scope="session")
 def _postgres() -> Iterator[Server]:
-    if find_spec("psycopg") is None:
-        pytest.skip("PostgreSQL: no psycopg; pip install -e '.[postgres]'")
     programs = find_programs()
     if programs is None:
-        pytest.skip("PostgreSQL: no initdb found by pg_config, on the PATH or where Debian has it")
+        pytest.skip(NO_POSTGRESQL)
     with serving(programs) as server:
         yield server
 

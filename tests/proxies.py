@@ -2,9 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from importlib.util import find_spec
 
-import pytest
 from optuna.storages import RDBStorage, get_storage
 
 from search.database_grpc import TLS, make_proxy_server, server_credentials
@@ -13,9 +11,7 @@ from search.storage import open_storage
 
 @contextmanager
 def proxy_of(database: str, tls: TLS | None = None) -> Iterator[str]:
-    """Run a proxy until the block ends, and return its address; skip without gRPC."""
-    if find_spec("grpc") is None:
-        pytest.skip("gRPC: no grpcio; pip install -e '.[test]'")
+    """Run a proxy until the block ends, and return its address."""
     with closing(open_storage(database)) as place:
         assert isinstance(place.storage, RDBStorage)
         server = make_proxy_server(get_storage(place.storage), place.storage.engine.url)

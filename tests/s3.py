@@ -1,23 +1,20 @@
 """Buckets for tests, as a plugin: `pytest_plugins = ["tests.s3"]` in a test's module.
 
-All are of one server. Where it cannot be had, its tests are skipped.
+All are of one server, which moto runs for this machine alone.
 """
 
 from collections.abc import Iterator
-from importlib.util import find_spec
 from uuid import uuid4
 
 import pytest
 
 from search.artifact_place import artifact_place
 from search.bucket import BucketPath
-from tests.s3_server import NEEDED, SECRET, Server, client, serving
+from tests.s3_server import SECRET, Server, client, serving
 
 
 @pytest.fixture(scope="session")
 def _s3() -> Iterator[Server]:
-    if missing := [name for name in NEEDED if find_spec(name) is None]:
-        pytest.skip(f"S3: no {', '.join(missing)}; pip install -e '.[test]'")
     with serving() as server:
         yield server
 

@@ -12,7 +12,6 @@ from typing import Any
 from search.bucket import BucketPath
 
 SECRET = "not-to-be-printed-anywhere"
-NEEDED = ("boto3", "moto", "flask_cors")
 _STARTED = re.compile(r"Running on (http://127\.0\.0\.1:\d+)")
 
 

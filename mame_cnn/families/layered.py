@@ -1,5 +1,6 @@
 """Networks made of cohort layers, where one call computes all members."""
 
+from abc import abstractmethod
 from collections import OrderedDict
 from collections.abc import Sequence
 from contextlib import nullcontext
@@ -47,9 +48,9 @@ class LayeredNetwork(CohortNetwork):
         features = shape.dense[-1].width if shape.dense else features
         self.output = CohortLinear(n_members, features, n_classes)
 
+    @abstractmethod
     def _build_maps(self, members: Sequence[Any], channels: int) -> int:
         """Build all layers that return maps; return the channels of the last ones."""
-        raise NotImplementedError
 
     @property
     def output_bias(self) -> nn.Parameter:

@@ -241,7 +241,7 @@ class PretrainedNetwork(CohortNetwork):
     def _apply(self, change: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
         for block in self._frozen:
             block._apply(change)
-        moved: Self = super()._apply(change, recurse)  # type: ignore[no-untyped-call]
+        moved: Self = super()._apply(change, recurse)  # type: ignore[no-untyped-call]  # torch's
         return moved
 
     def _freeze(self, states: Sequence[Mapping[str, Tensor]]) -> None:

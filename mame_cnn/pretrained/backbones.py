@@ -74,7 +74,7 @@ def _tame(block: nn.Module) -> None:
 
 def _ending_in_pooling(model: nn.Module) -> list[list[nn.Module]]:
     blocks: list[list[nn.Module]] = [[]]
-    for layer in model.features.children():  # type: ignore[union-attr]
+    for layer in model.get_submodule("features").children():
         blocks[-1].append(layer)
         if isinstance(layer, nn.MaxPool2d):
             blocks.append([])
@@ -89,7 +89,7 @@ def _of_resnet(model: nn.Module) -> list[list[nn.Module]]:
 
 def _cut(ends: tuple[int, ...], model: nn.Module) -> list[list[nn.Module]]:
     """Cut a network's features after so many layers each."""
-    layers = list(model.features.children())  # type: ignore[union-attr]
+    layers = list(model.get_submodule("features").children())
     starts = (0, *ends[:-1])
     return [layers[start:end] for start, end in zip(starts, ends, strict=True)]
 

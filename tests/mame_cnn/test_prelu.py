@@ -3,6 +3,7 @@ import torch
 from torch import nn
 
 from mame_cnn.layers import make_activation
+from mame_cnn.layers.activation import CohortPReLU
 from mame_cnn.network import n_parameters
 from mame_cnn.seeds import generator
 from tests.mame_cnn.factory import make_config
@@ -11,7 +12,8 @@ T, N, WIDTH = 3, 5, 4
 
 
 def slopes_of(layer: nn.Module) -> torch.Tensor:
-    layer.initialise([])  # type: ignore[operator]
+    assert isinstance(layer, CohortPReLU)
+    layer.initialise([])
     [slopes] = layer.parameters()
     assert (slopes == 0.25).all()  # He et al. 2015
     with torch.no_grad():

@@ -1,4 +1,3 @@
-import importlib.util
 from contextlib import closing
 from importlib.machinery import ModuleSpec
 from pathlib import Path
@@ -94,8 +93,6 @@ def test_a_database_without_locks_of_its_own_locks_a_file_in_the_studies_folder(
 
 
 def test_a_server_that_does_not_answer_is_one_message(tmp_path: Path) -> None:
-    if importlib.util.find_spec("psycopg") is None:
-        pytest.skip("PostgreSQL: no psycopg")
     with pytest.raises(
         UserError, match=r"cannot be opened: connection .* failed: No such file"
     ) as caught:

@@ -159,7 +159,6 @@ def test_a_connection_that_is_lost_costs_the_lock_and_nothing_else(
 
 
 def test_a_server_that_does_not_answer_leaves_it_unlocked(tmp_path: Path) -> None:
-    pytest.importorskip("psycopg")
     ours = lock(f"postgresql+psycopg:///x?host={tmp_path}")
     for _ in range(2):
         with pytest.raises(SQLAlchemyError), ours:

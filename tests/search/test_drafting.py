@@ -12,6 +12,8 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 from search.database_writes import Database
 from search.distributions import suggest
 from search.drafting import draft
+from search.drawing import FeasibleSampler
+from search.grid import GridSampler
 from search.parameters import Value
 from search.samplers import N_SEEN, make_sampler
 from tests.search.fake_trainer import SPACE, deep_average_is_infeasible, height
@@ -24,7 +26,8 @@ def begin_as_optuna_does(study: optuna.Study) -> Mapping[str, Value]:
 
 def begin_by_draft(study: optuna.Study) -> Mapping[str, Value]:
     trials = study.get_trials(deepcopy=False)
-    own = draft(study, SPACE, study.sampler, trials, {})  # type: ignore[arg-type]
+    assert isinstance(study.sampler, FeasibleSampler | GridSampler)
+    own = draft(study, SPACE, study.sampler, trials, {})
     study._storage.create_new_trial(study._study_id, template_trial=own)
     return own.params
 

@@ -5,7 +5,6 @@ import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass
-from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -22,6 +21,7 @@ from search.study import load_study
 from search.trainer import Record
 from search.trials import OWNER, is_counted
 from tests import mariadb, redis_server
+from tests.postgres import NO_POSTGRESQL
 from tests.proxies import proxy_of
 from tests.search.searching import searching
 from tests.search.studies import searched, trials_in
@@ -33,8 +33,8 @@ N_TRIALS = 6
 @pytest.fixture
 def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
     programs = find_programs()
-    if find_spec("psycopg") is None or programs is None:
-        pytest.skip("PostgreSQL: no psycopg, or no initdb")
+    if programs is None:
+        pytest.skip(NO_POSTGRESQL)
     monkeypatch.chdir(tmp_path)
     with serving(programs) as server:
         yield server

@@ -10,6 +10,7 @@ from optuna.exceptions import StorageInternalError, UpdateFinishedTrialError
 from optuna.storages import InMemoryStorage
 from optuna.study import StudyDirection
 from optuna.trial import TrialState, create_trial
+from psycopg import errors
 from sqlalchemy.exc import DataError, DBAPIError, OperationalError
 
 from commands.errors import exit_status
@@ -184,7 +185,6 @@ def test_errors_of_what_was_asked_are_no_outages(bench: Bench) -> None:
 
 @pytest.mark.parametrize("name", ["DiskFull", "AdminShutdown", "CannotConnectNow"])
 def test_a_full_disk_or_a_restart_of_a_server_is_an_outage(name: str) -> None:
-    errors = pytest.importorskip("psycopg.errors")
     error = StorageInternalError("x")
     error.__cause__ = DBAPIError.instance("INSERT", {}, getattr(errors, name)("x"), errors.Error)
     assert is_outage(error)

@@ -22,7 +22,6 @@ from search.study import load_study
 from tests.proxies import proxy_of
 
 pytest_plugins = ["tests.postgres"]
-pytest.importorskip("grpc")
 ENVIRONMENT = os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])}
 
 

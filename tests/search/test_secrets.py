@@ -100,7 +100,6 @@ def test_a_drivers_message_is_shown_without_it() -> None:
 def test_a_storage_that_is_down_at_the_start_is_one_message_without_it(
     address: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    pytest.importorskip({"p": "psycopg", "m": "pymysql", "r": "redis"}[address[0]])
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv(PASSWORD, "s3cret")
     with pytest.raises(UserError, match="cannot be opened: ") as caught:
@@ -130,7 +129,6 @@ def test_what_asks_for_tls_reaches_the_driver(address: str, expected: dict[str, 
 
 
 def test_tls_of_redis_reaches_the_driver(tmp_path: Path) -> None:
-    pytest.importorskip("redis")
     from search.database_redis import RedisJournal
 
     journal = RedisJournal("rediss://:s3cret@h:1/2?ssl_ca_certs=ca.pem")
@@ -141,7 +139,6 @@ def test_tls_of_redis_reaches_the_driver(tmp_path: Path) -> None:
 
 
 def test_a_password_of_redis_reaches_the_driver_without_a_user() -> None:
-    pytest.importorskip("redis")
     from search.database_redis import RedisJournal, _address
 
     url = with_password(make_url("redis://h:1/2"), {PASSWORD: "s3:cr@t"})

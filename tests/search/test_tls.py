@@ -5,7 +5,6 @@ import shutil
 import subprocess
 from collections.abc import Iterator
 from contextlib import closing
-from importlib.util import find_spec
 from pathlib import Path
 
 import optuna
@@ -20,6 +19,7 @@ from search import database_grpc
 from search.database_grpc import TLS
 from search.storage import open_storage
 from tests import mariadb, programs, redis_server
+from tests.postgres import NO_POSTGRESQL
 from tests.proxies import proxy_of
 
 pytest_plugins = ["tests.postgres"]
@@ -81,8 +81,8 @@ def owned_by_server(tls: TLS, folder: Path) -> TLS:
 @pytest.fixture
 def postgresql(ours: TLS) -> Iterator[tuple[Server, int]]:
     found = find_programs()
-    if find_spec("psycopg") is None or found is None:
-        pytest.skip("PostgreSQL: no psycopg, or no initdb")
+    if found is None:
+        pytest.skip(NO_POSTGRESQL)
     with serving(found) as server:
         tls, port = owned_by_server(ours, server.folder), programs.free_port()
         with (server.folder / "data" / "postgresql.conf").open("a") as settings:

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnxruntime
 import pytest
 import torch
 
@@ -146,7 +147,6 @@ def test_a_space_hears_of_parameters_that_pretrained_networks_do_not_have() -> N
 def test_it_is_exported_as_it_answers(
     own: tuple[Trained, Path, str], tmp_path: Path, steps: tuple[dict[str, Any], ...]
 ) -> None:
-    onnxruntime = pytest.importorskip("onnxruntime")
     model, path = trained(own, steps), tmp_path / "model.onnx"
     export(model, path)
     [probs] = onnxruntime.InferenceSession(str(path)).run(None, {"images": make_images()})
