@@ -3,35 +3,30 @@
 The cluster is real, of several nodes on this machine (Ray's own utility for tests).
 """
 
-import ipaddress
 import os
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from types import FrameType, SimpleNamespace
+from types import FrameType
 from typing import Any
 
 import pytest
 from optuna.trial import TrialState
 
-from commands.errors import UserError
-from search.events import read_line
-from search.options import check_engine, make_parser
 from search.outcome import Outcome
 from search.ray_cluster import Cluster, Need, reached
 from search.ray_engine import run_on_ray
-from search.ray_host import Host
 from search.trials import CONTINUES, INTERRUPTED, LOST, OWNER, Tally
 from tests.conftest import GUARD
+from tests.processes import line_of, parents
 from tests.search.fake_trainer import FakeTrainer
 from tests.search.fake_workers import EPOCHS, commands, gate
 from tests.search.studies import opened_in, trials_in
-from tests.search.test_workers import Watching
+from tests.search.watching import Watching
 from tests.test_no_network import SPACE
 
 ROOT = Path(__file__).parents[1]
@@ -47,113 +42,6 @@ SETTINGS = {
 """Lost nodes are noticed soon, and no process is started that nobody needs."""
 MOST_S, AGAIN_S = 300, 10
 """After which a test is ended, and its tidying up."""
-
-
-def a_cluster(*nodes: dict[str, float]) -> Cluster:
-    """Return what is connected to a cluster of these nodes, without one."""
-    listed = [{"Alive": True, "Resources": node} for node in nodes]
-    return Cluster(SimpleNamespace(nodes=lambda: listed))
-
-
-@pytest.mark.parametrize(
-    ("need", "room"),
-    [
-        (Need(1, 0), 12),
-        (Need(3, 0), 3),  # what is left over on two nodes makes no third place
-        (Need(1, 1), 3),
-        (Need(5, 1), 1),
-        (Need(1, 0.5), 6),
-        (Need(1, 0.6), 3),  # no share reaches across two GPUs
-    ],
-)
-def test_room_is_counted_node_by_node(need: Need, room: int) -> None:
-    assert a_cluster({"CPU": 8, "GPU": 2}, {"CPU": 4, "GPU": 1}).room(need) == room
-
-
-def test_a_worker_gets_a_gpu_where_there_are_any() -> None:
-    assert a_cluster({"CPU": 8, "GPU": 2}).need("auto", None, None) == Need(1, 1)
-    assert a_cluster({"CPU": 8, "GPU": 2}).need("cpu", None, 2) == Need(2, 0)
-    assert a_cluster({"CPU": 8}).need("auto", None, None) == ONE_CPU
-
-
-@pytest.mark.parametrize(
-    ("device", "gpus", "cpus", "message"),
-    [
-        ("auto", 1, None, "a worker needs 1 CPU and 1 GPU, and no node .* 8 CPUs and 0 GPUs"),
-        ("cuda", None, None, "needs 1 CPU and 1 GPU"),
-        ("auto", None, 9, "needs 9 CPUs"),
-        ("cpu", 0.5, None, "not with --device cpu"),
-        ("cuda", 0, None, "not with --device cuda"),
-        ("cuda:1", None, None, "--device cuda:1: on Ray one of auto, cpu, cuda"),
-    ],
-)
-def test_what_no_node_has_is_refused(
-    device: str, gpus: float | None, cpus: int | None, message: str
-) -> None:
-    with pytest.raises(UserError, match=message):
-        a_cluster({"CPU": 8}, {"CPU": 2}).need(device, gpus, cpus)
-
-
-@pytest.mark.parametrize("given", ["-1", "1.5", "two", "nan"])
-def test_a_worker_has_at_most_one_gpu(given: str, capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit):
-        make_parser().parse_args(["space.py", "--gpus-per-worker", given])
-    assert "a number from 0 to 1" in capsys.readouterr().err
-
-
-def test_options_of_ray_are_refused_without_it() -> None:
-    with pytest.raises(UserError, match="--gpus-per-worker: needs --engine ray"):
-        check_engine(make_parser().parse_args(["space.py", "--gpus-per-worker", "1"]))
-
-
-@pytest.mark.parametrize(
-    ("address", "message"),
-    [
-        ("127.0.0.1:1", "nobody answers"),
-        ("ray://127.0.0.1:10001", "expected auto, local or HOST:PORT"),
-        ("127.0.0.1", "expected auto, local or HOST:PORT"),
-    ],
-)
-def test_an_address_without_a_cluster_is_refused_at_once(address: str, message: str) -> None:
-    pytest.importorskip("ray", exc_type=ImportError)
-    with pytest.raises(UserError, match=message), reached(address, print):
-        pass
-
-
-def test_without_ray_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "ray", None)
-    named = r"pip install 'mame-cnn-search\[cluster\]'"
-    with pytest.raises(UserError, match=named), reached(None, print):
-        pass
-
-
-def test_nothing_of_ray_is_imported_without_it() -> None:
-    program = "import sys, search.run; sys.exit('ray' in sys.modules)"
-    subprocess.run([sys.executable, "-c", program], check=True, cwd=ROOT)
-
-
-def test_an_interruption_that_comes_before_the_process_ends_it(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    host = Host()
-    host.interrupt(signal.SIGINT)
-    waiting = ["-c", "import sys; sys.stdin.read()"]
-    assert host.start(waiting, 1, str(tmp_path), {}, hang_limit_s=600) is None
-    how = None
-    while how is None:
-        _, how = host.hear()
-    assert how in ("Interrupt", "KeyboardInterrupt")
-
-
-def test_a_node_without_the_folder_refuses(tmp_path: Path) -> None:
-    there = str(tmp_path / "elsewhere")
-    refusal = Host().start(["-c", ""], 1, there, {}, hang_limit_s=600)
-    assert refusal is not None
-    _, event = read_line(refusal)
-    assert event is not None
-    assert event[0] == "refused"
-    assert event[1].startswith(f"{there}: No such file or directory; all nodes must have")
 
 
 @pytest.fixture(autouse=True)
@@ -173,7 +61,6 @@ def bounded() -> Iterator[None]:
 @pytest.fixture(scope="module")
 def nodes() -> Iterator[Any]:
     """A cluster whose first node, which is ours, has no room for workers."""
-    pytest.importorskip("ray", exc_type=ImportError, reason="no Ray: pip install -e '.[cluster]'")
     # Not in pytest's folder: the paths of sockets have at most 107 letters.
     with TemporaryDirectory(prefix="ray-") as folder, pytest.MonkeyPatch.context() as patch:
         patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
@@ -258,23 +145,6 @@ def left_behind(folder: Path) -> list[str]:
     """Return the command lines of workers that work in a folder."""
     listed = subprocess.run(["ps", "-eo", "args="], capture_output=True, text=True, check=True)
     return [line for line in listed.stdout.splitlines() if str(folder) in line]
-
-
-def parents() -> dict[int, int]:
-    """Return the parent of every process."""
-    listed = subprocess.run(
-        ["ps", "-eo", "pid=,ppid="], capture_output=True, text=True, check=True
-    )
-    pairs = (line.split() for line in listed.stdout.splitlines())
-    return {int(pid): int(parent) for pid, parent in pairs}
-
-
-def line_of(pid: int, known: dict[int, int]) -> list[int]:
-    """Return a process and all from whom it descends."""
-    line = [pid]
-    while line[-1] in known:
-        line.append(known[line[-1]])
-    return line
 
 
 def kill_node_of(pid: int, added: list[Any]) -> None:
@@ -434,62 +304,6 @@ def test_the_command_searches_on_a_cluster(
     assert done.returncode == 0, done.stdout + done.stderr
     assert "study toy: has 2 trials" in done.stdout
     assert done.stderr == ""
-
-
-@pytest.mark.slow
-def test_a_cluster_for_one_search_listens_to_this_machine_alone(tmp_path: Path) -> None:
-    pytest.importorskip("ray", exc_type=ImportError)
-    program = (
-        "from search.ray_cluster import reached\n"
-        "from tests.test_ray import listening\n"
-        "with reached('local', print):\n"
-        "    print(*listening(), sep='\\n')\n"
-    )
-    # Ray keeps a token for the clusters that it starts at home.
-    paths = {"PYTHONPATH": os.pathsep.join((GUARD, str(ROOT))), "HOME": str(tmp_path)}
-    done = subprocess.run(
-        [sys.executable, "-c", program],
-        env={**os.environ, **paths},
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=MOST_S,
-    )
-    assert done.returncode == 0, done.stderr
-    hosts = {ipaddress.ip_address(line) for line in done.stdout.splitlines()}
-    assert hosts
-    assert all((getattr(host, "ipv4_mapped", None) or host).is_loopback for host in hosts)
-
-
-def listening() -> list[str]:
-    """Return the addresses on which this process and its descendants wait for connections."""
-    known = parents()
-    own = [pid for pid in known if os.getpid() in line_of(pid, known)]
-    sockets = {link for pid in own for link in open_files(pid) if link.startswith("socket:")}
-    found = []
-    for table in (Path("/proc/net/tcp"), Path("/proc/net/tcp6")):
-        for line in table.read_text().splitlines()[1:]:
-            fields = line.split()  # man 5 proc
-            if fields[3] == "0A" and f"socket:[{fields[9]}]" in sockets:
-                found.append(fields[1].partition(":")[0])
-    return [str(address_of(text)) for text in found]
-
-
-def address_of(text: str) -> "ipaddress.IPv4Address | ipaddress.IPv6Address":
-    """Return an address that the kernel writes as words of four bytes in its own order."""
-    words = (bytes.fromhex(text[at : at + 8]) for at in range(0, len(text), 8))
-    own_order = sys.byteorder == "little"
-    return ipaddress.ip_address(b"".join(word[::-1] if own_order else word for word in words))
-
-
-def open_files(pid: int) -> list[str]:
-    """Return what a process has open; nothing for one that has ended."""
-    links = []
-    with suppress(OSError):
-        for entry in Path(f"/proc/{pid}/fd").iterdir():
-            with suppress(OSError):
-                links.append(os.readlink(entry))
-    return links
 
 
 @pytest.mark.slow

@@ -3,32 +3,29 @@ import select
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from optuna.trial import FrozenTrial, TrialState
+from optuna.trial import TrialState
 from optuna_dashboard import get_note
 
 from commands.errors import UserError
-from search import owner
 from search.artifacts import Artifacts
 from search.claims import Claim, claim, enqueue_baselines
-from search.display import QuietDisplay, Standing
-from search.outcome import Outcome
 from search.parameters import Value
 from search.patience import Patience, StorageLostError
 from search.samplers import make_sampler
 from search.storage import open_storage
 from search.study import open_study
-from search.trials import INTERRUPTED, LOST, OWNER, Tally
-from search.worker import DEFAULT_HANG_LIMIT_S, Command
+from search.trials import INTERRUPTED
 from search.workers import run_workers
 from tests.search.fake_trainer import SPACE, FakeTrainer
 from tests.search.fake_workers import EPOCHS, MODULE, commands, gate
 from tests.search.studies import opened_in, searched, trials_in
+from tests.search.watching import Watching, are_all_dead, owners, run, script
 
 ROOT = Path(__file__).parents[2]
 pytestmark = pytest.mark.slow  # every worker is a process, which imports Optuna
@@ -37,65 +34,6 @@ pytestmark = pytest.mark.slow  # every worker is a process, which imports Optuna
 @pytest.fixture(autouse=True)
 def _importable_from_anywhere(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
-
-
-class Watching(QuietDisplay):
-    """Remembers what it is told, and does something once so many trials are held or have ended."""
-
-    def __init__(
-        self, act: Callable[[], object] = lambda: None, n_held: int = 0, n_ended: int = 0
-    ) -> None:
-        self.lines: list[str] = []
-        self.how: dict[int, str] = {}
-        self.n_open = 0
-        self._act: list[Callable[[], object]] = [act]
-        self._n_held, self._n_ended = n_held, n_ended
-
-    def opened(self, standing: Tally) -> None:
-        self.n_open += 1
-
-    def closed(self) -> None:
-        self.n_open -= 1
-
-    def said(self, line: str) -> None:
-        self.lines.append(line)
-        self._act_in_time()
-
-    def ended(self, number: int, how: str, standing: Standing) -> None:
-        self.how[number] = how
-        self._act_in_time()
-
-    def _act_in_time(self) -> None:
-        n_held = sum(line.endswith("is held") for line in self.lines)
-        if n_held >= self._n_held and len(self.how) >= self._n_ended and self._act:
-            self._act.pop()()
-
-
-def run(
-    folder: Path,
-    starting: list[Command],
-    total: int,
-    display: Watching,
-    hang_limit_s: float = DEFAULT_HANG_LIMIT_S,
-) -> Outcome:
-    opened = opened_in(folder, trainer=FakeTrainer(epochs=EPOCHS))
-    outcome = run_workers(opened, starting, total, display, hang_limit_s)
-    assert display.n_open == 0
-    return outcome
-
-
-def script(text: str) -> Command:
-    """Say how to start a worker that is no more than these lines."""
-    begin = "import signal, sys; from search.events import EventDisplay as E; e = E(sys.stdout)\n"
-    return Command([sys.executable, "-c", begin + text], n_threads=1)
-
-
-def owners(trials: list[FrozenTrial]) -> set[int]:
-    return {trial.user_attrs[OWNER]["pid"] for trial in trials}
-
-
-def are_all_dead(trials: list[FrozenTrial]) -> bool:
-    return all(owner.is_dead(trial.user_attrs[OWNER]) for trial in trials)
 
 
 def test_three_workers_share_one_total(tmp_path: Path) -> None:
@@ -245,83 +183,6 @@ def test_what_stops_with_its_parent_hears_ctrl_c_though_it_was_born_deaf_to_it(
     os.killpg(background_starter.pid, signal.SIGINT)
     assert background_starter.wait(timeout=30) == 130
     assert are_all_dead(trials_in(tmp_path))
-
-
-def kill_owner_of_trial_0(folder: Path) -> None:
-    os.kill(trials_in(folder)[0].user_attrs[OWNER]["pid"], signal.SIGKILL)
-
-
-def test_the_trial_of_a_killed_worker_goes_on(tmp_path: Path) -> None:
-    display = Watching(lambda: kill_owner_of_trial_0(tmp_path), n_held=1)
-    with gate(tmp_path):
-        outcome = run(tmp_path, commands(tmp_path, 2, 6, n_held=1), 6, display)
-    lost, *others = trials_in(tmp_path)
-    assert LOST in lost.user_attrs
-    assert [trial.state for trial in others] == [TrialState.COMPLETE] * 6
-    assert (outcome.ended, outcome.standing.n_ended) == ("total", 6)
-    assert display.how[0] == "lost"
-    assert any("has died: Killed" in line for line in display.lines)
-
-
-def test_a_trial_that_dies_with_the_last_worker_goes_on_in_a_new_one(tmp_path: Path) -> None:
-    def outlive_the_other() -> None:
-        pids = {trial.number: trial.user_attrs[OWNER]["pid"] for trial in trials_in(tmp_path)}
-        with suppress(ChildProcessError):  # it has been waited for already
-            os.waitid(os.P_PID, pids[1], os.WEXITED | os.WNOWAIT)
-        kill_owner_of_trial_0(tmp_path)
-
-    display = Watching(outlive_the_other, n_held=1, n_ended=3)
-    with gate(tmp_path):
-        outcome = run(tmp_path, commands(tmp_path, 2, 4, n_held=1), 4, display)
-    lost, *others = trials_in(tmp_path)
-    assert LOST in lost.user_attrs
-    assert [trial.state for trial in others] == [TrialState.COMPLETE] * 4
-    assert len(owners([lost, *others])) == 3
-    assert (outcome.ended, outcome.message) == ("total", "study small: has 4 trials")
-
-
-@pytest.mark.skipif(not os.path.exists("/proc/self/stat"), reason="needs /proc")
-def test_a_worker_that_hangs_is_replaced_and_its_trial_goes_on(tmp_path: Path) -> None:
-    display = Watching()
-    with gate(tmp_path):
-        # Trial 0 is held for good; the one that goes on for it is not.
-        starting = commands(tmp_path, 1, 2, n_held=1)
-        outcome = run(tmp_path, starting, 2, display, hang_limit_s=2)
-    hung, *others = trials_in(tmp_path)
-    assert LOST in hung.user_attrs
-    assert [trial.state for trial in others] == [TrialState.COMPLETE] * 2
-    assert (outcome.ended, outcome.standing.n_ended) == ("total", 2)
-    (line,) = [line for line in display.lines if "has died" in line]
-    assert "it hung" in line
-    assert line.endswith("another takes its place")
-
-
-def test_a_worker_that_the_system_killed_for_want_of_memory_is_named_as_that(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    n_kills = iter(range(100))
-    monkeypatch.setattr("search.worker.n_oom_kills", lambda: next(n_kills))
-    display = Watching()
-    dying = script("import os; os.kill(os.getpid(), signal.SIGKILL)")
-    outcome = run(tmp_path, [dying], 4, display)
-    assert outcome.message.endswith("killed by the system for want of memory")
-
-
-def test_a_search_whose_workers_all_die_could_not_finish(tmp_path: Path) -> None:
-    display = Watching()
-    outcome = run(tmp_path, [script("print('no room'); sys.exit(3)")] * 2, 4, display)
-    assert outcome.exit_status == 1
-    assert outcome.message == "study small: all workers have died: no room"
-    assert "worker 1 has died: no room" in " ".join(display.lines)
-
-
-def test_workers_that_die_again_and_again_are_no_success_though_one_has_ended_well(
-    tmp_path: Path,
-) -> None:
-    starting = [script("e._send('outcome', 'total', 'as told')"), script("sys.exit('no room')")]
-    outcome = run(tmp_path, starting, 4, Watching())
-    assert outcome.exit_status == 1
-    assert outcome.message == "study small: workers die again and again: no room"
 
 
 @pytest.mark.parametrize(
