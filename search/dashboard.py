@@ -6,7 +6,6 @@ reaches it can delete studies.
 
 import argparse
 import ipaddress
-import shlex
 import socket
 import sys
 import warnings
@@ -19,8 +18,8 @@ from optuna_dashboard import wsgi
 
 from commands.errors import UserError, exit_status
 from search.artifact_place import ArtifactPlace
-from search.artifacts import DEFAULT_ARTIFACTS, open_artifacts
-from search.place_options import add_artifacts, add_storage
+from search.artifacts import open_artifacts
+from search.place_options import add_artifacts, add_storage, artifacts_option
 from search.storage import Place, open_storage
 
 DEFAULT_HOST, DEFAULT_PORT = "127.0.0.1", 8080
@@ -53,8 +52,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def command(place: Place, artifacts: ArtifactPlace) -> str:
     """Return the command that shows these studies, ready to paste."""
-    given = "" if artifacts == DEFAULT_ARTIFACTS else f" --artifacts {shlex.quote(str(artifacts))}"
-    return f"python -m search.dashboard{place.option}{given}"
+    return f"python -m search.dashboard{place.option}{artifacts_option(artifacts)}"
 
 
 def make_dashboard(place: Place, artifacts: ArtifactPlace, host: str, port: int) -> WSGIServer:

@@ -1,8 +1,9 @@
 """The options by which every command finds a study and the files that its trials left."""
 
 import argparse
+import shlex
 
-from search.artifact_place import METAVAR, artifact_place
+from search.artifact_place import METAVAR, ArtifactPlace, artifact_place
 from search.artifacts import DEFAULT_ARTIFACTS
 from search.storage import DEFAULT_STORAGE
 
@@ -25,3 +26,8 @@ def add_artifacts(
         metavar=METAVAR,
         help=f"{meaning} (default: %(default)s)",
     )
+
+
+def artifacts_option(artifacts: ArtifactPlace) -> str:
+    """Return what a command that looks for these files needs, ready to be appended to it."""
+    return "" if artifacts == DEFAULT_ARTIFACTS else f" --artifacts {shlex.quote(str(artifacts))}"

@@ -1,19 +1,20 @@
 """What a search prints when it has ended: the outcome, the best trial, what to do next."""
 
 import shlex
-from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
 
+from search.artifact_place import ArtifactPlace
 from search.export import default_path, train_command
 from search.outcome import Outcome
+from search.place_options import artifacts_option
 from search.progress import percent
 from search.storage import Place
 from search.trials import CONFIG
 
 
-def summarise(outcome: Outcome, study: str, place: Place, artifacts: Path) -> None:
+def summarise(outcome: Outcome, study: str, place: Place, artifacts: ArtifactPlace) -> None:
     """Print the best trial, its parameters and what to do next, ready to paste."""
     from search import dashboard  # imports scikit-learn, which nobody need wait for
 
@@ -34,10 +35,11 @@ def summarise(outcome: Outcome, study: str, place: Place, artifacts: Path) -> No
     for name, value in best.params.items():
         table.add_row(name, f"{value:.4g}" if isinstance(value, float) else str(value))
     console.print(table)
+    files = artifacts_option(artifacts)
     console.print("\nnext:")
     for command in (
         dashboard.command(place, artifacts),
-        shlex.join(["python", "-m", "search.report", study]) + place.option,
+        shlex.join(["python", "-m", "search.report", study]) + place.option + files,
         shlex.join(["python", "-m", "search.export", study]) + place.option,
         train_command(default_path(place, study), best.user_attrs.get(CONFIG, {})),
     ):
