@@ -1,20 +1,65 @@
-"""Re-splitting a small collection, so that its validation set can tell networks apart.
+"""`python -m benchmarks.resplit DIR OUT`: a small collection, split so that validation tells more.
 
 The rule: all labelled images of train and val, and of test only where those are too few, in
 one pool; from each class its share, in the order of SHA-256 of the file's name. What is left of
-a larger pool is not used.
+a larger pool is not used. OUT holds symbolic links, as class folders.
 """
 
+import argparse
+import sys
+import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from commands.errors import UserError
+from commands.arguments import whole
+from commands.errors import UserError, exit_status
+from mame_cnn.data.layout import read_listing
 from mame_cnn.data.listing import Item, Listing
 from mame_cnn.data.stratified import choose
 
 _SALT = "search benchmark"
 
 Splits = Mapping[str, Sequence[Item]]
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Split anew, and say how many images each split has."""
+    options = _parser().parse_args(argv)
+    lay_out(options.data, options.train_images, options.val_images, options.out)
+    print(f"{options.out}: {options.train_images} train and {options.val_images} val images")
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.resplit", description=(__doc__ or "").partition("\n\n")[2]
+    )
+    parser.add_argument("data", metavar="DIR")
+    parser.add_argument("out", type=Path, metavar="OUT", help="a folder that is not there yet")
+    add_sizes(parser)
+    return parser
+
+
+def add_sizes(parser: argparse.ArgumentParser) -> None:
+    """Add how many images each split is given."""
+    for split, default in (("train", 750), ("val", 500)):
+        parser.add_argument(
+            f"--{split}-images",
+            type=whole(at_least=2),
+            default=default,
+            metavar="N",
+            help="default: %(default)s",
+        )
+
+
+def lay_out(data: str, n_train: int, n_val: int, folder: Path) -> None:
+    """Make a folder with the new splits, whole or not at all; `UserError` where one is there."""
+    if folder.exists():
+        raise UserError(f"{folder}: is there already")
+    splits = resplit(read_listing(data), n_train, n_val)
+    unfinished = Path(tempfile.mkdtemp(dir=folder.parent))
+    link(splits, unfinished)
+    unfinished.rename(folder)
 
 
 def resplit(listing: Listing, n_train: int, n_val: int) -> Splits:
@@ -50,3 +95,7 @@ def _divided(items: Sequence[Item], n: int) -> tuple[list[Item], list[Item]]:
         [item for i, item in enumerate(items) if i in chosen],
         [item for i, item in enumerate(items) if i not in chosen],
     )
+
+
+if __name__ == "__main__":
+    sys.exit(exit_status(main))

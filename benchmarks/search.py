@@ -28,14 +28,13 @@ from benchmarks.arms import ARMS, MAIN_ARMS, Task
 from benchmarks.machine import hardware
 from benchmarks.plain_network import check_known
 from benchmarks.report import make_parser
-from benchmarks.resplit import link, resplit
+from benchmarks.resplit import add_sizes, lay_out
 from benchmarks.retraining import Retraining
 from benchmarks.search_plot import check_can_plot, plot
 from benchmarks.search_runs import Run, Shelf, run
 from benchmarks.search_summary import show, summarise
 from commands.arguments import seconds, whole
 from commands.errors import exit_status
-from mame_cnn.data.layout import read_listing
 from mame_cnn.device import choose_device
 from search.progress import duration
 from search.space import Space
@@ -82,8 +81,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     add("--space", type=Path, default=Path("spaces/regularization.py"), metavar="SPACE.py")
     add("--image-size", type=whole(at_least=8), default=64, metavar="PX", help="default: 64")
-    add("--train-images", type=whole(at_least=2), default=750, metavar="N", help="default: 750")
-    add("--val-images", type=whole(at_least=2), default=500, metavar="N", help="default: 500")
+    add_sizes(parser)
     add("--arms", nargs="+", choices=[*ARMS], default=[*MAIN_ARMS], metavar="ARM", help=_arms())
     add("--retrain", type=whole(at_least=0), default=3, metavar="K", help="seeds; default: 3")
     add("--device", default="auto")
@@ -118,10 +116,7 @@ def _task(options: argparse.Namespace, work: Path) -> Task:
     """Lay out the data, unless it is there, and return what all arms are given."""
     tree = work / "data"
     if not tree.exists():
-        splits = resplit(read_listing(options.data), options.train_images, options.val_images)
-        unfinished = Path(tempfile.mkdtemp(dir=work))
-        link(splits, unfinished)
-        unfinished.rename(tree)
+        lay_out(options.data, options.train_images, options.val_images, tree)
     return Task(
         space=options.space,
         data=tree.resolve(),

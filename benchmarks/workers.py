@@ -38,7 +38,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         # Every other round backwards, so that none is always the one after the pause.
         for n_workers in options.workers[:: -1 if number % 2 else 1]:
             rounds.append({"round": number, **_measure(options, n_workers)})
-            print(rounds[-1], file=sys.stderr, flush=True)
+            timed = {name: value for name, value in rounds[-1].items() if name != "work"}
+            print(timed, file=sys.stderr, flush=True)
     if len({one["work"] for one in rounds}) > 1:
         raise UserError("benchmarks.workers: the studies trained different trials: no comparison")
     results = compare(rounds, options.workers)

@@ -3,8 +3,9 @@
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
-from benchmarks.resplit import link, resplit
+from benchmarks.resplit import link, main, resplit
 from commands.errors import UserError
 from mame_cnn.data.layout import read_listing
 from mame_cnn.data.listing import Item, Listing
@@ -83,3 +84,22 @@ def test_links_are_a_folder_that_any_reader_understands(tmp_path: Path) -> None:
         assert listing.counts(split) == [
             sum(item.label == label for item in items) for label in (0, 1)
         ]
+
+
+def test_the_command_lays_the_new_splits_out_as_class_folders(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data, out = tmp_path / "data", tmp_path / "out"
+    for split, counts in COUNTS.items():
+        for label, count in zip("ab", counts, strict=True):
+            (data / split / label).mkdir(parents=True)
+            for n in range(count):
+                Image.new("RGB", (8, 8)).save(data / split / label / f"{n}.png")
+    asked = [str(data), str(out), "--train-images", "40", "--val-images", "20"]
+    assert main(asked) == 0
+    assert capsys.readouterr().out == f"{out}: 40 train and 20 val images\n"
+    splits = read_listing(out).splits
+    assert [len(splits[split]) for split in ("train", "val")] == [40, 20]
+    with pytest.raises(UserError, match="is there already"):
+        main(asked)
+    assert [path.name for path in tmp_path.iterdir() if path.name not in ("data", "out")] == []
