@@ -24,8 +24,8 @@ from benchmarks.postgres import find_programs, serving
 from benchmarks.report import Result, make_parser, measured, publish
 from commands.arguments import whole
 from commands.errors import UserError, exit_status
+from search.loading import load_study
 from search.storage import open_storage
-from search.study import load_study
 from search.trials import is_counted
 from tests.search.fake_trainer import FakeTrainer
 

@@ -40,12 +40,12 @@ from search import pins, wording
 from search.artifacts import Artifacts
 from search.doctor.entry import read_lines
 from search.history import read_history
+from search.loading import load_study
 from search.predictions import read_predictions
 from search.report.scale import Scale
 from search.space_file import load_space
 from search.space_table import checked_table
 from search.storage import open_storage
-from search.study import load_study
 
 SPACES = Path(__file__).parents[1] / "spaces"
 _CLASSES = ("bronze", "clay", "silk, woven")

@@ -29,8 +29,8 @@ from mame_cnn.device_data import to_device
 from mame_cnn.precision import choose_precision
 from mame_cnn.trainer import ImageTrainer
 from search.display import QuietDisplay, Standing
+from search.loading import load_study
 from search.storage import open_storage
-from search.study import load_study
 from search.trainer import Member
 from search.trials import CONFIG
 

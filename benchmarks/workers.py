@@ -21,8 +21,8 @@ from commands.arguments import whole
 from commands.errors import UserError, exit_status
 from mame_cnn.data.load import load_dataset
 from mame_cnn.device import choose_device
+from search.loading import load_study
 from search.storage import open_storage
-from search.study import load_study
 from search.trials import is_counted, point
 
 STUDY = "workers"

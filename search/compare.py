@@ -23,10 +23,10 @@ from search.artifacts import Artifacts, open_artifacts
 from search.comparable import Predicted, left_out
 from search.comparison import Comparison, compare
 from search.comparison_text import show, to_csv, to_markdown
+from search.loading import load_study
 from search.place_options import add_artifacts, add_storage
 from search.predictions import FILE, read_predictions
 from search.storage import open_storage
-from search.study import load_study
 
 _WRITERS = {".md": to_markdown, ".csv": to_csv}
 _PIPED_WIDTH = 160

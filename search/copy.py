@@ -21,9 +21,9 @@ from commands.errors import UserError, exit_status
 from search.artifact_place import METAVAR, artifact_place
 from search.artifacts import Artifacts, open_artifacts
 from search.checkpoints import Checkpoints
+from search.loading import load_study
 from search.place_options import add_artifacts
 from search.storage import Place, open_storage
-from search.study import load_study
 from search.trials import INTERRUPTED
 
 _ARTIFACT = "artifacts:"

@@ -18,10 +18,10 @@ from search.cost import Cost, cost_of
 from search.diagnosis import Finding, diagnose, diagnose_study
 from search.history import History, read_history
 from search.importance import Importance, importance
+from search.loading import load_study
 from search.predictions import FILE, Predictions, read_predictions
 from search.ranges import Boundary, Interaction, boundaries, interactions
 from search.storage import Place
-from search.study import load_study
 from search.trials import Tally, is_counted, ranked, tally
 
 N_DIAGNOSED = 10

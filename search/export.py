@@ -27,10 +27,10 @@ from commands.strangers import check_tree
 from search import pins
 from search.artifacts import open_artifacts
 from search.diverse import RULE, diverse_trials
+from search.loading import load_study
 from search.place_options import add_artifacts, add_storage
 from search.sound import study_folder
 from search.storage import Place, open_storage
-from search.study import load_study
 from search.trials import BEST_EPOCH, CONFIG, ENVIRONMENT, SEED, best_value, point, ranked, tally
 
 _EXAMPLES = """examples:

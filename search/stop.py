@@ -13,10 +13,10 @@ from optuna.study import Study
 from optuna.trial import TrialState
 
 from commands.errors import exit_status
+from search.loading import load_study
 from search.place_options import add_storage
 from search.stopping import STOP
 from search.storage import open_storage
-from search.study import load_study
 from search.trials import OWNER
 
 _EXAMPLES = """examples:

@@ -10,7 +10,6 @@ from optuna.pruners import NopPruner
 from optuna.study import Study
 
 from commands.errors import UserError
-from commands.nearest import did_you_mean
 from search import pins
 from search.checkpoints import IDENTITY
 from search.roll import Roll
@@ -57,18 +56,6 @@ def open_study(place: Place, name: str, space: Space, trainer: Trainer) -> OpenS
     check_sound(study)
     pins.check(study, pinned)
     return OpenStudy(study, space, place, is_new)
-
-
-def load_study(place: Place, name: str) -> Study:
-    """Load a study to read it; an unknown name is answered with those there are."""
-    names = optuna.get_all_study_names(place.storage)
-    if name not in names:
-        meant = did_you_mean(name, names)
-        there = f"there are {', '.join(names)}" if names else "it holds no study yet"
-        raise UserError(f"study {name}: not in {place.given}{meant} ({there})")
-    study = optuna.load_study(storage=place.storage, study_name=name, pruner=NopPruner())
-    check_sound(study)
-    return study
 
 
 def _begin(place: Place, study: Study, space: Space, trainer: Trainer) -> None:

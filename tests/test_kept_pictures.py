@@ -13,10 +13,10 @@ from mame_cnn.data.digits import load
 from mame_cnn.sketches import trial
 from search import run
 from search.artifacts import Artifacts
+from search.loading import load_study
 from search.notebook import pictures
 from search.report.data import SHEETS
 from search.storage import open_storage
-from search.study import load_study
 from search.trials import ARTIFACTS
 
 SPACE = """

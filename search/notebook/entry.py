@@ -13,7 +13,7 @@ from search.notebook.observations import observations
 from search.notebook.outcome import Earlier
 from search.trials import BEST_EPOCH, ranked
 
-if TYPE_CHECKING:  # studies are opened by what begins an entry, and evidence opens studies
+if TYPE_CHECKING:  # a study begins without any, and would import it for half a second
     from search.evidence import Evidence
 
 _N_TOP = 5

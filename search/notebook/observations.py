@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from search.notebook.markdown import bullets, plain
 
-if TYPE_CHECKING:  # studies are opened by what begins an entry, and evidence opens studies
+if TYPE_CHECKING:  # a study begins without any, and would import it for half a second
     from search.evidence import Evidence
 
 _N_INTERACTIONS = 3

@@ -10,7 +10,7 @@ from optuna.study import Study
 from search.notebook.asked import NUMBER
 from search.notebook.markdown import percent
 
-if TYPE_CHECKING:  # studies are opened by what begins an entry, and evidence opens studies
+if TYPE_CHECKING:  # a study begins without any, and would import it for half a second
     from search.evidence import Evidence
 
 ATTRIBUTE = "outcome"

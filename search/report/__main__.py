@@ -13,6 +13,7 @@ from optuna_dashboard import get_note
 from commands.errors import UserError, exit_status
 from search import pins
 from search.artifacts import Artifacts, open_artifacts
+from search.loading import load_study
 from search.notebook.asked import NUMBER, read_asked
 from search.notebook.concluding import conclude
 from search.notebook.copies import write_file
@@ -25,7 +26,6 @@ from search.report.page import Figures, page
 from search.report.subject import Subject
 from search.sound import study_folder
 from search.storage import Place, open_storage
-from search.study import load_study
 
 _EXAMPLES = """examples:
   python -m search.report regularization

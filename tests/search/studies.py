@@ -9,13 +9,14 @@ from search.artifacts import Artifacts
 from search.display import Display, QuietDisplay
 from search.engine import search
 from search.heartbeat import Silence
+from search.loading import load_study
 from search.outcome import Outcome
 from search.pruners import Pruner, make_pruner
 from search.samplers import make_sampler
 from search.space import Space
 from search.stopping import Stop, request
 from search.storage import open_storage
-from search.study import OpenStudy, load_study, open_study
+from search.study import OpenStudy, open_study
 from tests.search.fake_trainer import SPACE, FakeTrainer
 
 

@@ -11,8 +11,8 @@ import pytest
 from optuna.trial import FrozenTrial, TrialState
 
 from search.heartbeat import SILENCE_S, Silence
+from search.loading import load_study
 from search.storage import open_storage
-from search.study import load_study
 from search.trials import LOST, OWNER, is_counted
 from tests.search.searching import searching
 

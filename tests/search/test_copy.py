@@ -14,8 +14,8 @@ from commands.errors import UserError
 from search.artifacts import Artifacts
 from search.copy import copy_study, main
 from search.history import FILE
+from search.loading import load_study
 from search.storage import Place, open_storage
-from search.study import load_study
 from search.trials import INTERRUPTED
 from tests.proxies import proxy_of
 from tests.search.studies import searched

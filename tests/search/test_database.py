@@ -13,9 +13,9 @@ from commands.errors import UserError
 from search import database as module
 from search.database import claims_lock, read_address
 from search.database_lock import DatabaseLock
+from search.loading import load_study
 from search.secrets import without_password
 from search.storage import Place, open_storage
-from search.study import load_study
 
 pytest_plugins = ["tests.postgres"]
 

@@ -14,10 +14,10 @@ from benchmarks.postgres import Server, _account, find_programs, serving
 from search import owner
 from search.database_lock import DatabaseLock
 from search.display import QuietDisplay
+from search.loading import load_study
 from search.patience import Patience, StorageLostError
 from search.patient_storage import PatientStorage
 from search.storage import Place, open_storage
-from search.study import load_study
 from search.trainer import Record
 from search.trials import OWNER, is_counted
 from tests import mariadb, redis_server

@@ -16,9 +16,9 @@ from optuna.trial import TrialState, create_trial
 from commands.errors import UserError
 from search import database_grpc
 from search.database_grpc import TLS, ProxyLock
+from search.loading import load_study
 from search.proxy import main, remarks
 from search.storage import open_storage
-from search.study import load_study
 from tests.proxies import proxy_of
 
 pytest_plugins = ["tests.postgres"]

@@ -13,9 +13,9 @@ from sqlalchemy import text
 
 from commands.errors import UserError
 from search.database_lock import DatabaseLock
+from search.loading import load_study
 from search.patience import Patience
 from search.storage import Place, open_storage
-from search.study import load_study
 from tests.proxies import proxy_of
 from tests.redis_server import PASSWORD
 from tests.search.searching import searching

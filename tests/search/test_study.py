@@ -5,9 +5,10 @@ import optuna
 import pytest
 
 from commands.errors import UserError
+from search.loading import load_study
 from search.space import Choice, Float, Int, Parameter, Space, When
 from search.storage import open_storage
-from search.study import load_study, open_study
+from search.study import open_study
 from tests.search.fake_trainer import SPACE, FakeTrainer
 from tests.search.studies import opened_in, searched, trials_in
 

@@ -8,8 +8,8 @@ from typing import Any
 
 from optuna.trial import FrozenTrial
 
+from search.loading import load_study
 from search.storage import open_storage
-from search.study import load_study
 from tests.search.fake_trainer import FakeTrainer
 from tests.search.studies import searched
 

@@ -10,9 +10,9 @@ from optuna.trial import TrialState
 from commands.errors import UserError
 from search.doctor import dead_trials
 from search.doctor.__main__ import Visit, main
+from search.loading import load_study
 from search.owner import this_process
 from search.storage import open_storage
-from search.study import load_study
 from search.trials import LOST, OWNER
 from tests.search.doctor.journals import index, lines, trials, write, written
 from tests.search.fake_trainer import FakeTrainer

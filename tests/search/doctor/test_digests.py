@@ -4,8 +4,8 @@ import pytest
 
 from search import pins
 from search.doctor.__main__ import main
+from search.loading import load_study
 from search.storage import open_storage
-from search.study import load_study
 from search.trials import CONFIG, CONTINUES
 from tests.search.fake_trainer import SPACE, FakeTrainer
 from tests.search.studies import opened_in, searched
