@@ -8,7 +8,7 @@ import torch
 
 from mame_cnn.data.dataset import Dataset, Split
 from mame_cnn.data.metadata import size_inputs
-from mame_cnn.ensemble_model import Ensemble
+from mame_cnn.ensemble_model import Ensemble, Metadata
 from mame_cnn.model import Model, Probs
 from mame_cnn.probabilities_file import read_probabilities
 
@@ -32,11 +32,16 @@ def answer(
     model: Model | Ensemble, split: Split, device: torch.device, precision: torch.dtype
 ) -> Answer:
     """Return what a model says of a split's images."""
+    metadata = known_metadata(split)
     if isinstance(model, Model):
-        metadata = None if split.sizes is None else size_inputs(split)
         return Answer(model.probs(split.images, device, precision, metadata=metadata))
-    members = model.member_probs(split.images, device, precision)
+    members = model.member_probs(split.images, device, precision, metadata=metadata)
     return Answer(model.combined(members), dict(zip(model.member_names, members, strict=True)))
+
+
+def known_metadata(split: Split) -> Metadata | None:
+    """Return what can be shown of a split's images beside their pixels, [N, M]; None: nothing."""
+    return None if split.sizes is None else size_inputs(split)
 
 
 def val_answer(

@@ -15,12 +15,14 @@ from commands.errors import UserError, exit_status
 from mame_cnn.combining.combiners import COMBINERS
 from mame_cnn.data.dataset import Dataset
 from mame_cnn.data.load import load_dataset
+from mame_cnn.data.metadata import WARNING
 from mame_cnn.device import choose_device
 from mame_cnn.ensemble_file import ENSEMBLE
 from mame_cnn.ensemble_making import Making, Wishes
 from mame_cnn.ensemble_members import Recipe, common_source, jobs, read_recipes
 from mame_cnn.ensemble_model import Ensemble
 from mame_cnn.evaluate import EVALUATION, evaluate_run
+from mame_cnn.metadata_row import metadata_of
 from mame_cnn.onnx_export import ONNX, check_installed, export
 from mame_cnn.opening import open_model
 from mame_cnn.precision import choose_precision
@@ -94,11 +96,16 @@ def make_ensemble(
     if onnx:
         check_installed()
     _check_is_ours(folder)
+    sees_metadata = any(metadata_of(recipe.config.network) != "none" for recipe in recipes)
+    if onnx and sees_metadata:
+        raise UserError("--onnx: a network that sees metadata takes more than images")
     place = choose_device(device)
     dtype = choose_precision(precision, place)
     console = Console(quiet=is_quiet, highlight=False, soft_wrap=True)
     for note in dataset.notes:
         console.print(note, markup=False)
+    if sees_metadata:
+        console.print(WARNING, markup=False)
     making = Making(folder, dataset, place, dtype, plan, wishes, console)
     folder.mkdir(parents=True, exist_ok=True)
     try:

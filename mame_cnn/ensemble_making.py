@@ -13,7 +13,7 @@ import torch
 from rich.console import Console
 
 from commands.errors import UserError, naming
-from mame_cnn.answers import OUT_OF_FOLD
+from mame_cnn.answers import OUT_OF_FOLD, known_metadata
 from mame_cnn.combining.groups import Groups, confused_groups
 from mame_cnn.config import Config
 from mame_cnn.data.dataset import Dataset
@@ -140,12 +140,15 @@ class Making:
         """Return what members say of validation images, [M, N, K], for each way to look."""
         tta = self.wishes.tta
         return {
-            views: np.stack([self._probs(member, views) for member in members])
+            views: np.stack([self._probs(member.model, views) for member in members])
             for views in ([*VIEWS] if tta == "auto" else [tta])
         }
 
-    def _probs(self, member: Member, views: str) -> Probs:
-        return member.model.probs(self.dataset.val.images, self.device, self.precision, views)
+    def _probs(self, asked: Model | Specialists, views: str) -> Probs:
+        """Return what is said of validation images, [N, K]."""
+        val = self.dataset.val
+        metadata = known_metadata(val)
+        return asked.probs(val.images, self.device, self.precision, views, metadata=metadata)
 
     def _chosen(self, probs: Mapping[str, Probs]) -> Choice:
         return choose(
@@ -174,8 +177,7 @@ class Making:
             return None, choice
         joined = {}
         for views, own in probs.items():
-            extra = specialists.probs(dataset.val.images, self.device, self.precision, views)
-            joined[views] = np.concatenate([own, extra[None]])
+            joined[views] = np.concatenate([own, self._probs(specialists, views)[None]])
         with_them = self._chosen(joined)
         gain = 100 * (with_them.row.accuracy - choice.row.accuracy)
         wins = with_them.row.accuracy > choice.row.accuracy

@@ -7,6 +7,7 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import torch
 
 from mame_cnn.combining.combination import Combination
@@ -16,6 +17,8 @@ from mame_cnn.data.dataset import Pixels
 from mame_cnn.logits import EVALUATION_BATCH
 from mame_cnn.model import Model, Probs
 
+Metadata = npt.NDArray[np.float32]
+"""[N, M], what networks that see more of an image than its pixels are shown."""
 SPECIALISTS = "specialists"
 """The name of the general network and its specialists, which together are one more member."""
 
@@ -54,11 +57,12 @@ class Specialists:
         precision: torch.dtype = torch.float32,
         views: str = "none",
         batch: int = EVALUATION_BATCH,
+        metadata: Metadata | None = None,
     ) -> Probs:
         """Return probabilities [N, K]: of a class's group, times of the class within it."""
 
         def asked(member: Member) -> Probs:
-            return member.model.probs(images, device, precision, views, batch)
+            return member.model.probs(images, device, precision, views, batch, metadata)
 
         experts = [asked(expert) if expert else None for expert in self.experts]
         return combine_specialists(asked(self.general), experts, self.groups)
@@ -124,9 +128,10 @@ class Ensemble:
         device: torch.device,
         precision: torch.dtype = torch.float32,
         batch: int = EVALUATION_BATCH,
+        metadata: Metadata | None = None,
     ) -> Probs:
         """Return the ensemble's probabilities [N, K] of uint8 images [N, H, W, C]."""
-        return self.combined(self.member_probs(images, device, precision, batch))
+        return self.combined(self.member_probs(images, device, precision, batch, metadata))
 
     def combined(self, member_probs: Probs) -> Probs:
         """Return the ensemble's probabilities [N, K] from those of its members [M, N, K]."""
@@ -138,14 +143,13 @@ class Ensemble:
         device: torch.device,
         precision: torch.dtype = torch.float32,
         batch: int = EVALUATION_BATCH,
+        metadata: Metadata | None = None,
     ) -> Probs:
         """Return the probabilities [M, N, K] of every member, the specialists' last."""
-        probs = [
-            member.model.probs(images, device, precision, self.views, batch)
-            for member in self.members
-        ]
+        asked = (images, device, precision, self.views, batch, metadata)
+        probs = [member.model.probs(*asked) for member in self.members]
         if self.specialists:
-            probs.append(self.specialists.probs(images, device, precision, self.views, batch))
+            probs.append(self.specialists.probs(*asked))
         return np.stack(probs)
 
     @property
