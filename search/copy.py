@@ -1,6 +1,7 @@
 """`python -m search.copy STUDY --from A --to B`: a study as it is, in another storage.
 
-Trials keep their numbers, by which others refer to them. With `--to-artifacts`, files go along.
+Trials keep their numbers, by which others refer to them. With `--to-artifacts`, files go along,
+unless they are there already.
 """
 
 import argparse
@@ -18,7 +19,7 @@ from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 
 from commands.errors import UserError, exit_status
-from search.artifact_place import METAVAR, artifact_place
+from search.artifact_place import METAVAR, ArtifactPlace, artifact_place
 from search.artifacts import Artifacts, open_artifacts
 from search.checkpoints import Checkpoints
 from search.loading import load_study
@@ -117,11 +118,16 @@ def _say_unended(trials: Iterable[FrozenTrial]) -> None:
 def _copy_files(
     study: Study, trials: Iterable[FrozenTrial], source: Artifacts, target: Artifacts
 ) -> None:
+    if _is_same(source.folder, target.folder):
+        print(f"  its files stay where they are, in {source.folder}")
+        return
     n_copied = n_missing = 0
     for artifact in _artifacts(study, trials):
         try:
             with source.store.open_reader(artifact) as file:
-                target.store.write(artifact, file)
+                # A store empties what it writes before it reads a byte.
+                if not _is_same(source.folder / artifact, target.folder / artifact):
+                    target.store.write(artifact, file)
                 n_copied += 1
         except ArtifactNotFound:
             n_missing += 1
@@ -130,10 +136,19 @@ def _copy_files(
     there = Checkpoints(source.folder).study_folder(study)
     here = Checkpoints(target.folder).study_folder(study)
     if isinstance(there, Path) and isinstance(here, Path):
-        if there.is_dir():
+        if there.is_dir() and not _is_same(there, here):
             shutil.copytree(there, here, dirs_exist_ok=True)
     else:
         print("  checkpoints are not copied from or to buckets: interrupted trials begin again")
+
+
+def _is_same(one: ArtifactPlace, other: ArtifactPlace) -> bool:
+    """Tell whether two places are one, whatever they are called."""
+    if not (isinstance(one, Path) and isinstance(other, Path)):
+        return one == other
+    if one.exists() and other.exists():
+        return one.samefile(other)
+    return one.resolve() == other.resolve()
 
 
 def _artifacts(study: Study, trials: Iterable[FrozenTrial]) -> Iterator[str]:

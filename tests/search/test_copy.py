@@ -68,6 +68,12 @@ def everything(study: Study) -> dict[str, Any]:
     }
 
 
+def contents(folder: Path) -> dict[Path, bytes]:
+    files = {path: path.read_bytes() for path in folder.iterdir() if path.is_file()}
+    assert all(files.values())
+    return files
+
+
 def copied(source: Place, target: Place) -> dict[str, Any]:
     study = load_study(source, "small")
     return everything(copy_study(study, study.get_trials(deepcopy=False), target))
@@ -136,6 +142,29 @@ def test_files_go_along(journal: str, tmp_path: Path, capsys: pytest.CaptureFixt
     said = capsys.readouterr().out
     assert "8 trials are in new/journal.log" in said
     assert "files are in new/artifacts\n" in said
+
+
+@pytest.mark.parametrize("place", ["artifacts", "other/../artifacts", "link"])
+def test_files_that_are_there_already_stay_as_they_are(
+    journal: str, place: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "other").mkdir()
+    (tmp_path / "link").symlink_to("artifacts")
+    before = contents(tmp_path / "artifacts")
+    to = ["--to", "new.log", "--artifacts", "artifacts", "--to-artifacts", place]
+    assert main(["small", "--from", journal, *to]) == 0
+    assert contents(tmp_path / "artifacts") == before
+    assert "  its files stay where they are, in artifacts\n" in capsys.readouterr().out
+
+
+def test_a_file_that_two_folders_share_is_not_emptied(journal: str, tmp_path: Path) -> None:
+    before = contents(tmp_path / "artifacts")
+    (tmp_path / "new").mkdir()
+    for path in before:
+        (tmp_path / "new" / path.name).hardlink_to(path)
+    to = ["--to", "new.log", "--artifacts", "artifacts", "--to-artifacts", "new"]
+    assert main(["small", "--from", journal, *to]) == 0
+    assert contents(tmp_path / "artifacts") == before
 
 
 def test_a_trial_that_trains_is_said_and_copied_as_interrupted(
