@@ -1,6 +1,6 @@
 """`python -m mame_cnn.evaluate RUN`: how good a network or an ensemble is, and where it is not.
 
-The one place in the project that opens test images.
+The one place in the project that shows anyone test images: `mame_cnn.data` only checks files.
 """
 
 import argparse
@@ -16,12 +16,11 @@ from commands.errors import UserError, exit_status
 from mame_cnn.answers import Answer, answer, networks, val_answer
 from mame_cnn.data.load import TestListing, list_test, load_dataset, load_test
 from mame_cnn.device import choose_device
-from mame_cnn.evaluation_findings import Evaluated, Findings, Task, figures, keep, lines
+from mame_cnn.evaluation_findings import Evaluated, Findings, Task, figures, keep, lines, rescued
 from mame_cnn.evaluation_folder import measure
 from mame_cnn.opening import open_model
 from mame_cnn.precision import choose_precision
 from mame_cnn.run_folder import check_is_free, numbered, place_run, unfinished_run
-from mame_cnn.scores import scores
 from mame_cnn.test_ledger import (
     DEFAULT_LEDGER,
     OpenedData,
@@ -189,13 +188,16 @@ class _Asked:
                 findings = _open_test(task, self.reason, progress=not self.is_quiet)
             else:
                 findings = _validate(task)
-            measured = keep(task, findings, unfinished)
-            again = numbered(place.parent, f"{place.name}-again")
-            folder = place_run(unfinished, chain([place], again))
-        for line in lines(findings, measured, task):
-            console.print(line, markup=False)
+            with rescued(task, findings, unfinished, opens_once=self.test):
+                try:  # told before anything that may fail, and kept even where telling fails
+                    for line in lines(findings, task):
+                        console.print(line, markup=False)
+                finally:
+                    keep(task, findings, unfinished)
+                    again = numbered(place.parent, f"{place.name}-again")
+                    folder = place_run(unfinished, chain([place], again))
         console.print(f"written to {folder}", markup=False)
-        return Evaluated(folder, findings, measured)
+        return Evaluated(folder, findings)
 
     def _task(self, console: Console) -> Task:
         """Return the task, with train and validation images; test is only listed."""
@@ -237,7 +239,9 @@ def _test_set(listed: TestListing) -> OpenedData:
 def _validate(task: Task) -> Findings:
     """Ask for the validation images; former openings of the test set are read, none is made."""
     openings = read_openings(task.ledger, task.test_set.digest) if task.test_set else ()
-    return Findings("validation", task.dataset.val, _val_answer(task), openings)
+    split, said = task.dataset.val, _val_answer(task)
+    measured = measure(said.probs, split.labels, said.members)
+    return Findings("validation", split, said, measured, openings)
 
 
 def _open_test(task: Task, reason: str | None, progress: bool) -> Findings:
@@ -245,14 +249,14 @@ def _open_test(task: Task, reason: str | None, progress: bool) -> Findings:
     assert task.test_set, "there is no test split"
     with permission(task.ledger, task.test_set, reason) as allowed:
         validation = _val_answer(task)
-        measured = measure(validation.probs, task.dataset.val.labels)
+        of_val = measure(validation.probs, task.dataset.val.labels)
         test = load_test(task.dataset.source, task.model.image_size, progress=progress)
         said = answer(task.model, test, task.device, task.precision)
-        found = scores(said.probs, test.labels)
-        score = Score(accuracy=found.accuracy, n_images=found.n_images)
+        measured = measure(said.probs, test.labels, said.members)
+        score = Score(accuracy=measured.scores.accuracy, n_images=measured.scores.n_images)
         opening = allowed.record(task.opened_model, score)
-    others = (figures("validation", measured, validation),)
-    return Findings("test", test, said, (*allowed.earlier, opening), others)
+    others = (figures("validation", of_val, validation),)
+    return Findings("test", test, said, measured, (*allowed.earlier, opening), others)
 
 
 def _val_answer(task: Task) -> Answer:

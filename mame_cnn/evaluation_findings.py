@@ -1,7 +1,10 @@
 """An evaluation: what is evaluated, what came of it, and how that is written and told."""
 
+import shutil
+import sys
 import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,7 +14,7 @@ from commands.errors import UserError
 from mame_cnn.answers import Answer, networks
 from mame_cnn.data.dataset import Dataset, Split
 from mame_cnn.ensemble_model import Ensemble
-from mame_cnn.evaluation_folder import Measured, write_evaluation
+from mame_cnn.evaluation_folder import Measured, write_scores, write_views
 from mame_cnn.evaluation_lines import opening_lines, pair_lines, score_lines
 from mame_cnn.model import Model
 from mame_cnn.model_card import SplitFigures, model_card
@@ -51,6 +54,7 @@ class Findings:
     """`validation` or `test`."""
     split: Split
     answer: Answer
+    measured: Measured
     openings: tuple[Opening, ...]
     others: tuple[SplitFigures, ...] = ()
     """What the card says of other splits."""
@@ -62,7 +66,11 @@ class Evaluated:
 
     folder: Path
     findings: Findings
-    measured: Measured
+
+    @property
+    def measured(self) -> Measured:
+        """The scores."""
+        return self.findings.measured
 
 
 def figures(name: str, measured: Measured, found: Answer) -> SplitFigures:
@@ -70,19 +78,50 @@ def figures(name: str, measured: Measured, found: Answer) -> SplitFigures:
     return SplitFigures(name, measured.scores, measured.intervals, found.note)
 
 
-def keep(task: Task, findings: Findings, folder: Path) -> Measured:
-    """Write all files; what the disk has no room for is kept elsewhere, as test opens once."""
+def keep(task: Task, findings: Findings, folder: Path) -> None:
+    """Write all files, the scores first."""
+    found, split = findings.answer, findings.split
+    _write_scores(task, findings, folder)
+    told = (*findings.others, figures(findings.name, findings.measured, found))
+    card = model_card(task.model, task.run, told, findings.openings)
+    (folder / "model_card.md").write_text(card, encoding="utf-8")
+    write_views(
+        folder,
+        found.probs,
+        split.labels,
+        task.dataset.classes,
+        split.images,
+        members=found.members,
+        museums=split.museums,
+    )
+
+
+@contextmanager
+def rescued(task: Task, findings: Findings, folder: Path, *, opens_once: bool) -> Iterator[None]:
+    """Keep an evaluation elsewhere if it cannot be finished in its folder.
+
+    For want of room all files are written again. What opens once is kept after any other error,
+    and after Ctrl-C: the scores, the probabilities, and what else was there by then.
+    """
     try:
-        return _write(task, findings, folder)
+        yield
     except OSError as error:
         rescue = Path(tempfile.mkdtemp(prefix="evaluation-"))
-        _write(task, findings, rescue)
+        keep(task, findings, rescue)
         raise UserError(
             f"{folder.parent}: {error.strerror}; the evaluation is kept in {rescue}"
         ) from error
+    except BaseException:
+        if opens_once:
+            rescue = Path(tempfile.mkdtemp(prefix="evaluation-"))
+            if folder.is_dir():
+                shutil.copytree(folder, rescue, dirs_exist_ok=True)
+            _write_scores(task, findings, rescue)
+            print(f"the evaluation is kept in {rescue}", file=sys.stderr)
+        raise
 
 
-def _write(task: Task, findings: Findings, folder: Path) -> Measured:
+def _write_scores(task: Task, findings: Findings, folder: Path) -> None:
     found, split, dataset = findings.answer, findings.split, task.dataset
     about = {
         "split": findings.name,
@@ -92,25 +131,20 @@ def _write(task: Task, findings: Findings, folder: Path) -> Measured:
         "test_set": task.test_set.model_dump(mode="json") if task.test_set else None,
         "openings": [opening.model_dump(mode="json") for opening in findings.openings],
     }
-    measured = write_evaluation(
+    write_scores(
         folder,
+        findings.measured,
         found.probs,
         split.labels,
         split.names,
         dataset.classes,
-        split.images,
-        members=found.members,
-        museums=split.museums,
         about=about,
     )
-    told = (*findings.others, figures(findings.name, measured, found))
-    card = model_card(task.model, task.run, told, findings.openings)
-    (folder / "model_card.md").write_text(card, encoding="utf-8")
-    return measured
 
 
-def lines(findings: Findings, measured: Measured, task: Task) -> Iterator[str]:
+def lines(findings: Findings, task: Task) -> Iterator[str]:
     """Yield what is shown on the terminal."""
+    measured = findings.measured
     n_images = measured.scores.n_images
     yield f"{findings.name} of {task.dataset.name}: {n_images:,} images"
     if findings.answer.note:

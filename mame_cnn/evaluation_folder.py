@@ -30,6 +30,7 @@ from mame_cnn.scores import Floats, Integers, Scores, scores
 Members = Mapping[str, Floats]
 """An ensemble's members' probabilities [N, K], by name; empty for one network."""
 NO_MEMBERS: Members = {}
+NOTHING: Mapping[str, Any] = {}
 
 
 @dataclass(frozen=True)
@@ -66,28 +67,45 @@ def measure(probs: Floats, labels: Integers, members: Members = NO_MEMBERS) -> M
     return Measured(scores(probs, labels), intervals(probs, labels), own)
 
 
-def write_evaluation(
+def write_scores(
     folder: Path,
+    measured: Measured,
     probs: Floats,
     labels: Integers,
     names: Sequence[str],
+    classes: Sequence[str],
+    *,
+    about: Mapping[str, Any] = NOTHING,
+) -> None:
+    """Write `metrics.json` and `probabilities.csv`, from which all else can be made again.
+
+    Args:
+        about: what `metrics.json` says before the figures: split, model, data.
+    """
+    with naming(folder):
+        metrics = {**about, **measured.to_table()}
+        text = json.dumps(metrics, indent=1, ensure_ascii=False, allow_nan=False)
+        (folder / "metrics.json").write_text(text + "\n", encoding="utf-8")
+        write_probabilities(folder / "probabilities.csv", probs, labels, names, classes)
+
+
+def write_views(
+    folder: Path,
+    probs: Floats,
+    labels: Integers,
     classes: Sequence[str],
     images: Pixels,
     *,
     members: Members = NO_MEMBERS,
     museums: Sequence[str] = (),
-    about: Mapping[str, Any] | None = None,
-) -> Measured:
-    """Write all files into a folder that exists; return the scores.
+) -> None:
+    """Write the tables and pictures of what a network says of a split.
 
     Args:
         probs: [N, K], of the network, or of the ensemble as a whole.
         images: uint8 [N, H, W, C]; only those in galleries are read.
         museums: one an image, or none at all.
-        about: what `metrics.json` says before the figures: split, model, data.
     """
-    measured = measure(probs, labels, members)
-    metrics = {**(about or {}), **measured.to_table()}
     evaluation = evaluate(probs, labels, classes)
     matrices = {
         f"ensemble of {len(members)}" if members else "network": evaluation.confusions.to_numpy()
@@ -96,14 +114,10 @@ def write_evaluation(
         numbers = range(len(classes))
         matrices[name] = confusion_matrix(labels, own.argmax(1), labels=numbers)
     with naming(folder):
-        text = json.dumps(metrics, indent=1, ensure_ascii=False, allow_nan=False)
-        (folder / "metrics.json").write_text(text + "\n", encoding="utf-8")
         evaluation.report.to_csv(folder / "classification_report.csv", index=False)
         confused_pairs(evaluation.confusions).to_csv(folder / "confused_pairs.csv", index=False)
         if museums:
             by_museum(probs, labels, museums).to_csv(folder / "museums.csv", index=False)
-        write_probabilities(folder / "probabilities.csv", probs, labels, names, classes)
         confusions_html(folder / "confusion_matrices.html", matrices, classes)
         confusions_png(folder / "confusion_matrices.png", matrices, classes)
         write_galleries(folder, Answers(images, probs, labels, classes))
-    return measured
