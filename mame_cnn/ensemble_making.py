@@ -15,6 +15,7 @@ from rich.console import Console
 from commands.errors import UserError, naming
 from mame_cnn.answers import OUT_OF_FOLD, known_metadata
 from mame_cnn.combining.groups import Groups, confused_groups
+from mame_cnn.combining.out_of_fold import folds_of
 from mame_cnn.config import Config
 from mame_cnn.data.dataset import Dataset
 from mame_cnn.device_data import to_device
@@ -68,9 +69,10 @@ class Making:
 
         What is to be trained on validation images too is trained without them first, to choose.
         """
+        labels, classes = self.dataset.val.labels, self.dataset.classes
+        folds_of(labels, len(classes), classes)  # refuses what could not be compared in the end
         without = replace(self.plan, uses_val=False)
         members = self._members(jobs, without, "members")
-        labels = self.dataset.val.labels
         probs = self._asked(members)
         choice = self._chosen(probs)
         specialists = None
@@ -90,7 +92,7 @@ class Making:
             write_ensemble(self.folder, ensemble)
             split = self.dataset.val
             write_probabilities(
-                self.folder / OUT_OF_FOLD, choice.probs, labels, split.names, self.dataset.classes
+                self.folder / OUT_OF_FOLD, choice.probs, labels, split.names, classes
             )
             write_tables(self.folder, choice, members)
         say(self.console, choice, members, ensemble)

@@ -86,7 +86,7 @@ def compare(
     """
     probs, labels = checked(probs, labels)
     chosen = _chosen(names)
-    n_folds = _n_folds(labels, probs.shape[2], classes)
+    n_folds = folds_of(labels, probs.shape[2], classes)
     # Matrices are small: BLAS threads wait for one another longer than they work.
     with threadpool_limits(1, "blas"):
         repeats = [
@@ -116,15 +116,11 @@ def compare(
     )
 
 
-def _chosen(names: Sequence[str]) -> list[str]:
-    if unknown := sorted(set(names) - set(COMBINERS)):
-        raise UserError(
-            f"no such combiner: {', '.join(unknown)}; there are {', '.join(COMBINERS)}"
-        )
-    return [name for name in COMBINERS if name in {"single", *names}]
+def folds_of(labels: Labels, n_classes: int, classes: Sequence[str] | None = None) -> int:
+    """Return in how many folds these images can be compared.
 
-
-def _n_folds(labels: Labels, n_classes: int, classes: Sequence[str] | None) -> int:
+    Raises `UserError` naming every class that has one image or none.
+    """
     counts = np.bincount(labels, minlength=n_classes)
     if few := [k for k in range(n_classes) if counts[k] < 2]:
         found = ", ".join(
@@ -132,6 +128,14 @@ def _n_folds(labels: Labels, n_classes: int, classes: Sequence[str] | None) -> i
         )
         raise UserError(f"every class needs at least 2 validation images: {found}")
     return int(min(N_FOLDS, counts.min()))
+
+
+def _chosen(names: Sequence[str]) -> list[str]:
+    if unknown := sorted(set(names) - set(COMBINERS)):
+        raise UserError(
+            f"no such combiner: {', '.join(unknown)}; there are {', '.join(COMBINERS)}"
+        )
+    return [name for name in COMBINERS if name in {"single", *names}]
 
 
 def _one_repeat(
