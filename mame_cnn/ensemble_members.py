@@ -13,7 +13,7 @@ from mame_cnn.config_file import members_of, read_config
 from mame_cnn.data.dataset import Dataset
 from mame_cnn.device_data import DeviceData
 from mame_cnn.ensemble_model import Member
-from mame_cnn.final_training import Failed
+from mame_cnn.final_training import Failed, check_feasible
 from mame_cnn.model_file import WEIGHTS, read_model
 from mame_cnn.run_folder import numbered
 from mame_cnn.run_keeper import RunKeeper
@@ -136,7 +136,8 @@ class MemberTraining:
     def members(self, wanted: Sequence[Job]) -> Iterator[tuple[Job, Member | Failed]]:
         """Yield every job with its member or why there is none, in the order of jobs.
 
-        `KeyboardInterrupt` once what Ctrl-C interrupted has ended; only whole trainings are kept.
+        `UserError` naming every network that the images are not enough for; `KeyboardInterrupt`
+        once what Ctrl-C interrupted has ended; only whole trainings are kept.
         """
         there = trained_already(self.folder, self.room, self.console)
         missing = [job for job in wanted if self._identity(job) not in there]
@@ -154,8 +155,10 @@ class MemberTraining:
     def _trained(self, missing: Sequence[Job]) -> Iterator[tuple[Job, Member | Failed]]:
         if not missing:
             return
+        names = [job.name for job in missing]
+        check_feasible([job.config for job in missing], self.data, names)
         epochs = max(job.config.training.epochs for job in missing)
-        display = TrainingDisplay(self.console, [job.name for job in missing], epochs)
+        display = TrainingDisplay(self.console, names, epochs)
         with display.shown():
             for place, ending in train_all(
                 [job.config for job in missing],

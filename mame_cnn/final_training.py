@@ -121,15 +121,22 @@ def train_to_the_end(
     return ending
 
 
-def check_feasible(configs: Sequence[Config], data: DeviceData) -> None:
-    """Raise `UserError` naming every network that these images are not enough for."""
+def check_feasible(
+    configs: Sequence[Config], data: DeviceData, names: Sequence[str] | None = None
+) -> None:
+    """Raise `UserError` naming every network that these images are not enough for.
+
+    Args:
+        names: what to call networks in messages; by number where not given.
+    """
+    names = names or [f"configuration {number}" for number in range(1, len(configs) + 1)]
     reasons = [
         infeasible(config.network, data.image_size) or data.lacks(metadata_of(config.network))
         for config in configs
     ]
     if found := [
-        f"configuration {number}: {reason}" if len(configs) > 1 else reason
-        for number, reason in enumerate(reasons, start=1)
+        f"{name}: {reason}" if len(reasons) > 1 else reason
+        for name, reason in zip(names, reasons, strict=True)
         if reason
     ]:
         raise UserError("\n".join(found))

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,7 +13,6 @@ from mame_cnn.data.dataset import Dataset, Split
 from mame_cnn.data.load import load_dataset
 from mame_cnn.ensemble import make_ensemble
 from mame_cnn.ensemble_members import Recipe
-from mame_cnn.vocabulary import Value
 from tests.mame_cnn.factory import make_config
 
 
@@ -26,7 +26,7 @@ def dataset() -> Dataset:
     return load_dataset("digits", 8)
 
 
-def recipe(name: str = "01", **params: Value) -> Recipe:
+def recipe(name: str = "01", **params: Any) -> Recipe:
     return Recipe(name, make_config(image_size=8, **params), {})
 
 
@@ -42,3 +42,10 @@ def test_classes_that_no_fold_can_have_are_refused(
 
     with pytest.raises(UserError, match=f"at least 2 validation images: 9 has {n_left}"):
         make_ensemble([recipe()], few, tmp_path / "ensemble", device="cpu", is_quiet=True)
+
+
+def test_networks_too_deep_for_their_images_are_refused(dataset: Dataset, tmp_path: Path) -> None:
+    recipes = [recipe("fine"), recipe("deep", depth=6, pool_size=2)]
+
+    with pytest.raises(UserError, match="deep-seed-1"):
+        make_ensemble(recipes, dataset, tmp_path / "ensemble", device="cpu", is_quiet=True)
