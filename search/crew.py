@@ -83,16 +83,19 @@ class Crews:
         return crew
 
     def fill(self, crew: Crew) -> list[Running]:
-        """Let trials into a crew's free slots, first those that wait; return them."""
+        """Let trials into a crew's free slots, first those that wait; return them.
+
+        One that is to train alone is let into none: it leads a crew of its own.
+        """
         books, n_free = self.books, crew.size - len(self.books.training)
-        fitting = [run for run in books.waiting if run.fusion_key == crew.fusion_key]
+        fitting = [run for run in books.waiting if _may_join(run, crew)]
         joined = fitting[:n_free]
         self._let_in(joined, crew)
         while len(joined) < n_free and self._may_draw_for(crew):
             claimed = self._claim(self.sampler.sharing(crew.shared))
             if not isinstance(claimed, Running):
                 crew.limit = 0  # those that are there train on
-            elif claimed.fusion_key == crew.fusion_key:
+            elif _may_join(claimed, crew):
                 self._let_in([claimed], crew)
                 joined.append(claimed)
         return joined
@@ -189,3 +192,7 @@ class Crews:
                 f"trial {trial.number} goes on for trial {stopped.number}, from {epochs}"
             )
         return run
+
+
+def _may_join(run: Running, crew: Crew) -> bool:
+    return run.fusion_key == crew.fusion_key and not run.is_alone

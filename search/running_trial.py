@@ -26,7 +26,7 @@ class Running:
     """Set as soon as the trainer has told it."""
     is_training: bool = False
     is_alone: bool = False
-    """Whether it trains with no other, because a cohort that it was in has failed."""
+    """Whether it trains with no other: its cohort has failed, or processes have died over it."""
     at_epoch: int = 0
     """The epoch that it has come to; less than the last one reported while it repeats some."""
     records: list[Record] = field(default_factory=list)

@@ -13,7 +13,7 @@ from search.continuing import MOST_DEATHS
 from search.history import read_history
 from search.owner import this_process
 from search.trainer import Member
-from search.trials import CONTINUES, FAILURE, INTERRUPTED, LOST, OWNER, PLACE, is_counted
+from search.trials import CONTINUES, DEATHS, FAILURE, INTERRUPTED, LOST, OWNER, PLACE, is_counted
 from tests.search.fake_trainer import FakeCohort, FakeTrainer
 from tests.search.studies import opened_in, searched, trials_in
 
@@ -220,6 +220,19 @@ def test_trials_over_which_processes_have_died_twice_train_alone(tmp_path: Path)
     trainer = FakeTrainer()
     searched(tmp_path, 4, trainer=trainer, cohort=4, artifacts=tmp_path / "a")
     assert trainer.cohorts == [[8], [9], [10], [11]]
+
+
+def test_a_trial_over_which_processes_have_died_twice_joins_no_cohort(tmp_path: Path) -> None:
+    alike = frozenset({"batch_size"})  # fixed, so that all share a fusion key
+    die(tmp_path, 2, number=1, epoch=1, cohort=2)
+    opened = opened_in(tmp_path)
+    opened.place.storage.set_trial_user_attr(
+        opened.study.trials[1]._trial_id, DEATHS, {"n": 1, "epoch": 0}
+    )
+    trainer = FakeTrainer(shared_names=alike)
+    searched(tmp_path, 4, trainer=trainer, cohort=2, artifacts=tmp_path / "a")
+    assert trials_in(tmp_path)[3].user_attrs[DEATHS]["n"] == 2
+    assert trainer.cohorts == [[2, 4], [3], [5]]
 
 
 def test_a_trial_that_was_closed_elsewhere_and_then_raises_is_left_alone(tmp_path: Path) -> None:
