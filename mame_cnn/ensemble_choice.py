@@ -41,6 +41,8 @@ class Choice:
     """[N, K], out of fold, scaled by a temperature that was fitted out of fold as well."""
     comparisons: Mapping[str, Comparison]
     """By views."""
+    was_asked_for: bool
+    """Whether this combiner was to be taken, whichever wins."""
 
     @property
     def comparison(self) -> Comparison:
@@ -51,6 +53,11 @@ class Choice:
     def row(self) -> Row:
         """Return the chosen combiner out of fold."""
         return self.comparison.row(self.combination.name)
+
+    @property
+    def corrected(self) -> float | None:
+        """Return the accuracy corrected for choosing among combiners; None: none was chosen."""
+        return None if self.was_asked_for else self.comparison.winner_corrected
 
 
 def choose(
@@ -79,7 +86,7 @@ def choose(
     fitted = COMBINERS[name](probs[best], labels, np.random.default_rng((seed, *name.encode())))
     out_of_fold = comparisons[best].probs[name]
     calibration, scaled = _calibrated(out_of_fold, labels, seed)
-    return Choice(best, fitted, calibration, scaled, comparisons)
+    return Choice(best, fitted, calibration, scaled, comparisons, combiner is not None)
 
 
 def _calibrated(probs: Probs, labels: Labels, seed: int) -> tuple[Calibration, Probs]:

@@ -17,11 +17,11 @@ from mame_cnn.ensemble_model import Ensemble, Member
 def figures(choice: Choice) -> dict[str, Any]:
     """Return the choice's figures as an ensemble's file keeps them."""
     calibration, comparison = choice.calibration, choice.comparison
-    best = comparison.row("single")
+    best, corrected = comparison.row("single"), choice.corrected
     return {
         "combiner": choice.combination.name,
         "accuracy": choice.row.accuracy,
-        "accuracy_corrected_for_choosing": comparison.winner_corrected,
+        **({} if corrected is None else {"accuracy_corrected_for_choosing": corrected}),
         "gain_over_best_member": choice.row.gain,
         "gain_low": choice.row.gain_low,
         "gain_high": choice.row.gain_high,
@@ -72,10 +72,13 @@ def _verdict(choice: Choice) -> Iterator[str]:
     if row.name == "single":
         yield f"used: the best member alone, {row.accuracy:.1%}"
         return
+    corrected = choice.corrected
+    luck = (
+        "" if corrected is None else f" ({corrected:.1%} corrected for choosing among combiners)"
+    )
     sure = "beyond chance" if row.gain_low > 0 else "within what chance explains"
     yield (
-        f"used: {row.name}, {row.accuracy:.1%} out of fold "
-        f"({comparison.winner_corrected:.1%} corrected for choosing among combiners), "
+        f"used: {row.name}, {row.accuracy:.1%} out of fold{luck}, "
         f"{_points(row.gain, row.gain_low, row.gain_high)} points over the best member: {sure}"
     )
 
