@@ -166,25 +166,33 @@ def close_lost(
 ) -> Sequence[FrozenTrial]:
     """Close running trials whose process has died; the caller holds the lock.
 
-    Left open they would keep their places in the total, and repel the sampler. They go on later,
-    unless process after process has died over one of them. Returns all trials as they then are.
+    Left open they would keep their places in the total, and repel the sampler. Returns all trials
+    as they then are.
     """
     trials = opened.study.get_trials(deepcopy=False)
     is_open = opened.roll.read(trials).open
     running = [trial for trial in is_open if trial.state == TrialState.RUNNING]
     lost = dict(_lost(running, silence))
     for trial, reason in lost.values():
-        if (n := n_deaths(trial)) >= MOST_DEATHS:
-            reason = f"{n} processes in a row have died over it: {reason}"
-        attribute = FAILURE if n >= MOST_DEATHS else LOST
-        storage = opened.place.storage
         with suppress(UpdateFinishedTrialError):  # it was not dead, and has ended it meanwhile
-            storage.set_trial_user_attr(trial._trial_id, attribute, reason)
-            storage.set_trial_state_values(trial._trial_id, TrialState.FAIL)
+            lose(opened, trial, reason)
     if lost:
         say(f"closed what a dead process left running, to go on with: trial {_listed(lost)}")
         trials = opened.study.get_trials(deepcopy=False)
     return trials
+
+
+def lose(opened: OpenStudy, trial: FrozenTrial, reason: str) -> None:
+    """Close a running trial whose process has died, or whose search has failed.
+
+    It goes on later, unless process after process has died over it.
+    """
+    if (n := n_deaths(trial)) >= MOST_DEATHS:
+        reason = f"{n} processes in a row have died over it: {reason}"
+    attribute = FAILURE if n >= MOST_DEATHS else LOST
+    storage = opened.place.storage
+    storage.set_trial_user_attr(trial._trial_id, attribute, reason)
+    storage.set_trial_state_values(trial._trial_id, TrialState.FAIL)
 
 
 def _is_whole(space: Space, trial: FrozenTrial) -> bool:

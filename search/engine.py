@@ -51,8 +51,8 @@ def search(
 ) -> Outcome:
     """Run trials until the study has its total or the search is stopped, and say how it stands.
 
-    Whatever stops it, trials that have not ended are closed, do not count, and are gone on with
-    by the next search of the study, here or elsewhere.
+    Whatever stops it, an error included, trials that have not ended are closed, do not count, and
+    are gone on with by the next search of the study, here or elsewhere.
 
     Args:
         stop: tells when to end before the total; None: only Ctrl-C does.
@@ -98,6 +98,11 @@ class _Loop:
             ended = self._run()
         except KeyboardInterrupt:
             ended = self.stop.reason or "Ctrl-C"
+        except (Exception, SystemExit) as error:
+            self.stop.ended()
+            with held():
+                self.books.lose(f"its search ended with {type(error).__name__}")
+            raise
         self.stop.ended()
         with held():
             self.books.give_up(

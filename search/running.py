@@ -7,14 +7,14 @@ and to the display.
 import math
 import traceback
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 
 from optuna.exceptions import UpdateFinishedTrialError
 from optuna.trial import TrialState
 
 from search.artifacts import Artifacts
-from search.claims import end, give_up
+from search.claims import end, give_up, lose
 from search.display import Display
 from search.history import FILE as HISTORY
 from search.history import history_file
@@ -194,6 +194,17 @@ class Books:
             except UpdateFinishedTrialError:
                 continue  # another process has closed it
             self.display.ended(number, "stopped", self.standing)
+        self.own.clear()
+
+    def lose(self, reason: str) -> None:
+        """Close all that trains and all that waits, as far as that can be done.
+
+        What fails here is left to the next search, as what a dead process leaves is.
+        """
+        for run in self.own.values():
+            with suppress(Exception):
+                # As this process knows it: a storage that is away cannot be asked.
+                lose(self.opened, run.trial._cached_frozen_trial, reason)
         self.own.clear()
 
     def standing(self) -> Tally:

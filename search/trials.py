@@ -50,7 +50,7 @@ INTERRUPTED = "interrupted"
 UNCLAIMED = "its claim was given up: the storage had gone away"
 """What interrupted a trial that nobody is to go on with, and that goes on for none."""
 LOST = "lost"
-"""How the trial's process was found dead; the trial does not count, and goes on."""
+"""How the trial's process was found dead, or failed; the trial does not count, and goes on."""
 
 Point = tuple[tuple[str, Value], ...]
 

@@ -7,15 +7,16 @@ import pytest
 from optuna.storages import RDBStorage
 from optuna.trial import TrialState
 
-from search.display import QuietDisplay
+from search.continuing import MOST_DEATHS
+from search.display import QuietDisplay, Standing
 from search.engine import search
-from search.pruners import NoPruner, make_pruner
+from search.pruners import make_pruner
 from search.samplers import make_sampler
 from search.seeds import member_seed
 from search.storage import open_storage
 from search.study import open_study
 from search.trainer import Member, Record
-from search.trials import INTERRUPTED
+from search.trials import CONTINUES, FAILURE, INTERRUPTED, LOST
 from tests.search.fake_trainer import SPACE, FakeTrainer
 from tests.search.studies import opened_in, searched, trials_in
 
@@ -179,26 +180,45 @@ def test_a_study_in_a_database_is_searched_and_continued(
         assert outcome.standing.n_ended == total
 
 
-def test_errors_of_the_storage_are_not_taken_for_failed_training(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    opened = opened_in(tmp_path)
+class FullDisk(QuietDisplay):
+    """Fails as a storage does that has no room; also for whatever is told of the end."""
 
-    class FullDisk(QuietDisplay):
-        def trained(self, record: Record) -> None:
-            raise OSError(28, "No space left on device")
+    def trained(self, record: Record) -> None:
+        raise OSError(28, "No space left on device")
 
+    def ended(self, number: int, how: str, standing: Standing) -> None:
+        raise OSError(28, "No space left on device")
+
+
+def test_errors_of_the_storage_are_not_taken_for_failed_training(tmp_path: Path) -> None:
     with pytest.raises(OSError, match="No space left"):
-        search(
-            opened,
-            FakeTrainer(),
-            total=2,
-            sampler=make_sampler("random", SPACE, lambda params: None, 0),
-            pruner=NoPruner(),
-            seed=0,
-            display=FullDisk(),
-        )
-    assert trials_in(tmp_path)[0].state == TrialState.RUNNING
+        searched(tmp_path, 2, display=FullDisk(), cohort=2)
+    trials = trials_in(tmp_path)
+    assert [trial.state for trial in trials] == [TrialState.FAIL] * 2
+    assert [trial.user_attrs[LOST] for trial in trials] == ["its search ended with OSError"] * 2
+    assert not any(FAILURE in trial.user_attrs for trial in trials)
+
+
+def test_a_search_that_failed_leaves_nothing_running_for_the_next_in_the_same_process(
+    tmp_path: Path,
+) -> None:
+    with pytest.raises(OSError, match="No space left"):
+        searched(tmp_path, 2, display=FullDisk(), cohort=2)
+    outcome = searched(tmp_path, 2, cohort=2)
+    assert (outcome.ended, outcome.standing.n_complete, outcome.standing.n_running) == (
+        *("total", 2, 0),
+    )
+    assert [trial.user_attrs.get(CONTINUES) for trial in trials_in(tmp_path)] == [None, None, 0, 1]
+
+
+def test_a_trial_over_which_search_after_search_fails_is_gone_on_with_no_more(
+    tmp_path: Path,
+) -> None:
+    for _ in range(MOST_DEATHS):
+        with pytest.raises(OSError, match="No space left"):
+            searched(tmp_path, 1, display=FullDisk())
+    assert searched(tmp_path, 1).standing.n_failed == 1
+    assert FAILURE in trials_in(tmp_path)[-1].user_attrs
 
 
 def test_the_display_is_closed_whatever_happens(tmp_path: Path) -> None:
