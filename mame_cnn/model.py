@@ -19,6 +19,7 @@ from mame_cnn.data.dataset import Pixels
 from mame_cnn.logits import EVALUATION_BATCH
 from mame_cnn.metadata_row import metadata_of
 from mame_cnn.network import build_network
+from mame_cnn.pretrained_config import Pretrained, SeenVal, Trained
 from mame_cnn.views import VIEWS
 
 Probs = npt.NDArray[np.float64]
@@ -56,8 +57,29 @@ class Model:
 
     @property
     def saw_val(self) -> bool:
-        """Whether validation images were trained on, so that they prove nothing of it."""
-        return self.training.get("splits") == "train+val"
+        """Whether its data's validation images were trained on, so that they prove nothing of it.
+
+        Those that its backbone was trained on count as well.
+        """
+        own = self.data_name, self.data_digest, self.image_size
+        return any(seen.is_of(*own) for seen in self.seen_val)
+
+    @property
+    def seen_val(self) -> tuple[SeenVal, ...]:
+        """Data whose validation images it was trained on, or its backbone was."""
+        seen = []
+        if self.training.get("splits") == "train+val":
+            seen.append(
+                SeenVal(
+                    data_name=self.data_name,
+                    data_digest=self.data_digest,
+                    image_size=self.image_size,
+                )
+            )
+        network = self.config.network
+        if isinstance(network, Pretrained) and isinstance(network.backbone, Trained):
+            seen += [network.backbone.seen_val] if network.backbone.seen_val else []
+        return tuple(seen)
 
     @property
     def sees_metadata(self) -> bool:

@@ -2,9 +2,9 @@
 
 from collections.abc import Mapping
 from itertools import pairwise
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, SerializerFunctionWrapHandler, model_serializer, model_validator
 
 from mame_cnn.layered_config import Activation, Denses, Head, MobileNet, Plain, ResNet, Vgg
 from mame_cnn.section import Count, PlainText, Section, Share
@@ -21,12 +21,34 @@ BACKBONE_BLOCKS: Mapping[str, int] = {
 }
 
 
+class SeenVal(Section):
+    """Data whose validation images were trained on, so that they prove nothing any more."""
+
+    data_name: PlainText
+    data_digest: PlainText
+    image_size: int = Field(ge=1)
+
+    def is_of(self, name: str, digest: str, image_size: int) -> bool:
+        """Tell whether these data are the same; at another size only the name can tell."""
+        if image_size == self.image_size:
+            return digest == self.data_digest
+        return name == self.data_name
+
+
 class Trained(Section):
     """What this project trained, as the backbone of another network: all before its head."""
 
     network: Annotated[Plain | Vgg | ResNet | MobileNet, Field(discriminator="family")]
     channels: int = Field(ge=1, le=4)
     """Of the images that it was trained on."""
+    seen_val: SeenVal | None = None
+    """Where it was trained on validation images as well; left out where it was not."""
+
+    @model_serializer(mode="wrap")
+    def _without_none(self, serialised: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        # TOML has no word for none, and digests are those of before there was such a field.
+        content: dict[str, Any] = serialised(self)
+        return {name: value for name, value in content.items() if value is not None}
 
 
 class Unfreezing(Section):

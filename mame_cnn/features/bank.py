@@ -82,7 +82,7 @@ def open_bank(
         layers: some of the network's, in its order.
         progress: show a bar, if stderr is a terminal.
     """
-    looker.check_channels(dataset.channels, dataset.source)
+    looker.check_data(dataset)
     everything = _place(looker, dataset, looker.layers, cache)
     if everything.read() is not None:  # has all that may be asked for
         layers = looker.layers

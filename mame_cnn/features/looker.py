@@ -12,6 +12,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from commands.errors import UserError
 from commands.nearest import did_you_mean
 from mame_cnn.config import LARGEST_IMAGE_SIZE, digest
+from mame_cnn.data.dataset import Dataset
 from mame_cnn.ensemble_file import ENSEMBLE
 from mame_cnn.ensemble_model import Ensemble
 from mame_cnn.features.layers import Layer, find_layers
@@ -27,6 +28,7 @@ from mame_cnn.pretrained.backbones import (
     Backbone,
 )
 from mame_cnn.pretrained.weights_file import TORCHVISION, check_hash, find, fitting, read_tensors
+from mame_cnn.pretrained_config import SeenVal
 
 DEFAULT_LOOKER = "vgg16"
 BACKBONE_IMAGE_SIZE = 224
@@ -53,6 +55,8 @@ class Looker:
     """Whether others trained it, on images that are none of the task's."""
     source: str | None = None
     """The data that it was trained on, where that is known."""
+    seen_val: tuple[SeenVal, ...] = ()
+    """Data whose validation images it was trained on as well."""
 
     def shown(self, images: Tensor) -> Tensor:
         """Return uint8 images [N, H, W, C'] as the network takes them, [N, C, H, W].
@@ -61,6 +65,17 @@ class Looker:
         """
         images = images.to(self.device)
         return self.normalise(images.expand(-1, -1, -1, self.channels))
+
+    def check_data(self, dataset: Dataset) -> None:
+        """Raise `UserError` for images that it cannot see, or whose validation proves nothing."""
+        self.check_channels(dataset.channels, dataset.source)
+        for seen in self.seen_val:
+            if seen.is_of(dataset.name, dataset.digest, dataset.image_size):
+                raise UserError(
+                    f"{self.name}: was trained on the validation images of {dataset.name} (data "
+                    f"{dataset.digest}), which prove nothing of classifiers on its features; take "
+                    "a network that was trained without --train-on-val, or other data"
+                )
 
     def check_channels(self, channels: int, source: str) -> None:
         """Raise `UserError` for colour images where the network takes grey ones."""
@@ -174,6 +189,7 @@ def look_with(model: Model, name: str, device: torch.device) -> Looker:
         layers=layers,
         is_pretrained=model.config.network.family == "pretrained",
         source=model.config.data.source,
+        seen_val=model.seen_val,
     )
 
 

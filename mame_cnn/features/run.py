@@ -60,6 +60,7 @@ def run_features(
     """
     layers = chosen(looker.layers, config.layers, looker.name)
     dataset = load_dataset(config.data.source, looker.image_size, progress=progress)
+    looker.check_data(dataset)
     data = config.data.model_copy(update={"source": dataset.source})
     config = config.model_copy(update={"data": data})
     for note in dataset.notes:

@@ -54,7 +54,7 @@ class FeatureTrainer:
             weights: as the looker was opened with; so is `sha256`.
             progress: show a bar while features are computed, if stderr is a terminal.
         """
-        looker.check_channels(dataset.channels, dataset.source)
+        looker.check_data(dataset)
         self.device = looker.device
         self._dataset, self._looker, self._progress = dataset, looker, progress
         self._weights, self._sha256 = weights, sha256

@@ -19,7 +19,7 @@ from mame_cnn.parameters import config_from_params
 from mame_cnn.pretrained.backbones import BACKBONES, file_name
 from mame_cnn.pretrained.table import TRAINED
 from mame_cnn.pretrained.weights_file import TORCHVISION
-from mame_cnn.pretrained_config import BACKBONE_BLOCKS
+from mame_cnn.pretrained_config import BACKBONE_BLOCKS, Pretrained, SeenVal, Trained
 from mame_cnn.vocabulary import Value
 
 EXAMPLES = """\
@@ -54,6 +54,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         unfreezing=options.unfreeze,
     )
     write_config(options.out, config, {})
+    if seen := _seen_val(config):
+        print(
+            f"note: {options.source} was trained on the validation images of {seen.data_name} "
+            f"(data {seen.data_digest}), which prove nothing of what is trained on it"
+        )
     print(f"written to {options.out}; it says from_scratch = false")
     return 0
 
@@ -108,6 +113,13 @@ def transfer_config(
         seed=0,
         data_seed=0,
     )
+
+
+def _seen_val(config: Config) -> SeenVal | None:
+    """Return the data whose validation images a configuration's backbone was trained on."""
+    network = config.network
+    assert isinstance(network, Pretrained)
+    return network.backbone.seen_val if isinstance(network.backbone, Trained) else None
 
 
 def _weights_of(source: str) -> Path:

@@ -97,6 +97,11 @@ def _load_own(backbone: Trained, path: Path) -> Source:
             f"{model.config.network.family} network of {model.channels} channels with another "
             "configuration; `python -m mame_cnn.pretrained` writes one that fits"
         )
+    if {backbone.seen_val} - {None} != {*model.seen_val}:
+        raise UserError(
+            f"{path}: network.backbone.seen_val: does not say which validation images the file's "
+            "network was trained on; `python -m mame_cnn.pretrained` writes what does"
+        )
     built = _build(backbone)
     parts = tuple(f"{part}." for part in _PARTS)
     state = {

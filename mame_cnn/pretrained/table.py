@@ -94,7 +94,10 @@ def _trained_backbone(path: Path, _mtime_ns: int, _size: int) -> dict[str, Any]:
             f"{path}: a network of the family {network.family} cannot be a backbone; expected "
             f"one of {', '.join(possible)}"
         )
-    return {"network": network.model_dump(mode="json"), "channels": model.channels}
+    backbone = {"network": network.model_dump(mode="json"), "channels": model.channels}
+    for seen in model.seen_val:
+        backbone["seen_val"] = seen.model_dump(mode="json")
+    return backbone
 
 
 def _hash(name: str, weights: str) -> str:

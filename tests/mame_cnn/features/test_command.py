@@ -1,6 +1,7 @@
 """The one command, from a network to a folder."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,9 +12,11 @@ from commands.errors import UserError
 from mame_cnn.data.load import load_dataset
 from mame_cnn.features.__main__ import main
 from mame_cnn.features.run_folder import read_features_config
+from mame_cnn.model_file import write_model
 from mame_cnn.probabilities_file import read_probabilities
 from tests.mame_cnn.data.conftest import Factory
 from tests.mame_cnn.features.made_up import run_of
+from tests.mame_cnn.models import make_model
 from tests.mame_cnn.pretrained.files import mobilenet, write_torchvision
 
 QUICK = ["--data", "digits", "--device", "cpu", "--trees", "10"]
@@ -180,3 +183,21 @@ def test_metadata_that_the_data_do_not_have_are_refused() -> None:
     with pytest.raises(UserError, match="Width and Height are not known of every image"):
         main(["run", *QUICK, "--metadata", "size", "--out", "out"])
     assert not Path("out").exists()
+
+
+def test_a_network_that_was_trained_on_these_validation_images_is_refused(tmp_path: Path) -> None:
+    made = make_model(image_size=16, classes=tuple("0123456789"))
+    saw = replace(
+        made,
+        data_name="digits",
+        data_digest=load_dataset("digits", 16).digest,
+        provenance={"training": {"splits": "train+val"}},
+    )
+    write_model(tmp_path / "saw.safetensors", saw)
+
+    with pytest.raises(UserError, match="trained on the validation images of digits"):
+        main(["saw.safetensors", *QUICK, "--quiet", "--out", "out"])
+
+    assert not Path("out").exists()
+    write_model(tmp_path / "elsewhere.safetensors", replace(saw, data_digest="0123456789ab"))
+    assert main(["elsewhere.safetensors", *QUICK, "--quiet", "--out", "out"]) == 0

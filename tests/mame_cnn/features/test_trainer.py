@@ -1,7 +1,7 @@
 """Classifiers on features searched like networks: the seam, and the whole command."""
 
 import io
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ from commands.errors import UserError
 from mame_cnn.data.load import load_dataset
 from mame_cnn.features.looker import open_looker
 from mame_cnn.features.trainer import FeatureTrainer
+from mame_cnn.pretrained_config import SeenVal
 from mame_cnn.vocabulary import Value
 from search import export, run
 from search.trainer import Trainer
@@ -170,3 +171,12 @@ def test_a_space_that_may_see_metadata_is_searched_with_a_warning(
     told = capsys.readouterr().out
     assert "tell how a museum photographs" in told
     assert "3 complete" in told
+
+
+def test_no_search_is_made_with_a_network_that_was_trained_on_its_validation_images() -> None:
+    dataset = load_dataset("digits", 16)
+    seen = SeenVal(data_name="digits", data_digest=dataset.digest, image_size=16)
+    looker = replace(open_looker("run", CPU), seen_val=(seen,))
+
+    with pytest.raises(UserError, match="trained on the validation images of digits"):
+        FeatureTrainer(dataset, looker, seed=0)

@@ -1,5 +1,6 @@
 """What is refused, and what is said then."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from mame_cnn.cohort import Cohort
 from mame_cnn.config import Config, Trained
 from mame_cnn.final_training import check_feasible
 from mame_cnn.model_file import read_model, write_model
-from mame_cnn.pretrained.table import check_weights
+from mame_cnn.pretrained.table import check_weights, trained_backbone
 from mame_cnn.training_plan import Plan
 from tests.mame_cnn.factory import make_config, make_data
 from tests.mame_cnn.models import make_model
@@ -66,7 +67,7 @@ def test_steps_that_make_no_sense_are_refused(steps: tuple[Any, ...], told: str)
 def test_fewer_epochs_than_steps_need_are_refused_on_the_command_line() -> None:
     config = transfer_config("vgg16", "torchvision", "397923af", unfreezing=(step(2, 4),))
     with pytest.raises(UserError, match=r"unfreezing.0.after_epochs: 2 is not before the last"):
-        Plan(epochs=2).applied(config, "digits", {})
+        Plan(epochs=2).applied(config, "digits")
 
 
 @pytest.mark.parametrize("digits", ["397923a", "397923AF", "torchvision", "g" * 8, "0" * 65])
@@ -179,3 +180,23 @@ def test_weights_that_a_search_would_miss_are_all_named_before_it_begins(tmp_pat
     assert str(refused.value).splitlines() == [f"{path}: no such file" for path in missing]
     with pytest.raises(UserError, match="another file"):
         check_weights({**values, "sha256": ["0" * 8]})
+
+
+def test_a_backbone_that_keeps_silent_of_validation_images_it_saw_is_refused(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "source.safetensors"
+    saw = replace(make_model(), provenance={"training": {"splits": "train+val"}})
+    write_model(path, saw)
+    told = trained_backbone(path)
+    assert told["seen_val"]["data_digest"] == saw.data_digest
+    Cohort([transfer_config(Trained.model_validate(told), path, sha256(path))], [0], make_data())
+    del told["seen_val"]
+    silent = transfer_config(Trained.model_validate(told), path, sha256(path))
+    with pytest.raises(UserError, match="which validation images the file's network was trained"):
+        Cohort([silent], [0], make_data())
+
+
+def test_a_backbone_that_saw_none_says_nothing_of_them(own: tuple[Trained, Path, str]) -> None:
+    assert own[0].model_dump(mode="json").keys() == {"network", "channels"}
+    assert trained_backbone(own[1]) == own[0].model_dump(mode="json")

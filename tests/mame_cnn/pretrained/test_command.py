@@ -1,5 +1,6 @@
 """From a trained run to a head on it, by the commands alone."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -54,6 +55,55 @@ def test_a_run_is_moved_to_other_data_trained_and_evaluated(
     assert evaluate([str(tmp_path / "after"), "--data", "digits", "--quiet"]) == 0
     kept = read_model(tmp_path / "after" / "weights.safetensors")
     assert kept.config.network == network
+
+
+def test_what_was_trained_on_validation_images_is_known_of_a_moved_network(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("MAME_CACHE", str(tmp_path / "cache"))
+    before, moved = tmp_path / "before.toml", tmp_path / "moved.toml"
+    write_config(before, make_config(epochs=1, batch_size=64, lr=1e-2), {})
+    run, after = tmp_path / "run", tmp_path / "after"
+    common = ["--data", "digits", "--device", "cpu", "--quiet"]
+    assert train([str(before), *common, "--train-on-val", "--epochs", "1", "--out", str(run)]) == 0
+    assert main([str(run), "--data", "digits", "--epochs", "1", "--out", str(moved)]) == 0
+    assert "trained on the validation images of digits" in capsys.readouterr().out
+    assert train([str(moved), *common, "--out", str(after)]) == 0
+    kept = read_model(after / "weights.safetensors")
+    assert kept.saw_val
+    assert not replace(kept, data_digest="0123456789ab").saw_val
+    assert evaluate([str(after), "--data", "digits"]) == 0
+    card = (after / "evaluation" / "model_card.md").read_text()
+    assert "Validation images were trained on" in card
+    # At another size images have another digest, and the name of the data tells.
+    assert (
+        main(
+            [
+                str(run),
+                "--image-size",
+                "16",
+                "--data",
+                "digits",
+                "--out",
+                str(before.with_name("16.toml")),
+            ]
+        )
+        == 0
+    )
+    assert (
+        train(
+            [
+                str(before.with_name("16.toml")),
+                *common,
+                "--epochs",
+                "1",
+                "--out",
+                str(tmp_path / "larger"),
+            ]
+        )
+        == 0
+    )
+    assert read_model(tmp_path / "larger" / "weights.safetensors").saw_val
 
 
 @pytest.mark.parametrize(
