@@ -1,9 +1,13 @@
 """A network of one's own in the place of ours: searched, exported, trained, evaluated.
 
 Run: python -m examples.own_network
-It is a space file too: python -m search.run examples/own_network.py
-Commands that read what came of it are told where it is registered:
-     MAME_NETWORKS=examples.own_network python -m mame_cnn.train studies/two_paths/best.toml
+It writes studies/own_network/two_paths/best.toml, and what it trained into
+studies/own_network/trained. It is a space file too, and then the study has the file's name:
+     python -m search.run examples/own_network.py
+     python -m search.export own_network
+That writes studies/own_network/best.toml. Commands that build the network are told where it is
+registered:
+     MAME_NETWORKS=examples.own_network python -m mame_cnn.train studies/own_network/best.toml
 """
 
 from pathlib import Path
