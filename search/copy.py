@@ -47,9 +47,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         kept = open_artifacts(options.artifacts)
         files = open_artifacts(options.to_artifacts, create=True)
     target = open_storage(options.target)
-    with source.lock:  # nobody begins a trial meanwhile
+    with source.lock:  # no trial is half begun
         trials = study.get_trials(deepcopy=False)
-        copied = copy_study(study, trials, target)
+    # Not under both locks: they are one where the target proves to be the source.
+    copied = copy_study(study, trials, target)
     print(f"study {study.study_name}: {len(trials)} trials are in {target.given}")
     _say_unended(trials)
     if kept and files:

@@ -190,6 +190,32 @@ def test_a_study_of_the_same_name_is_not_touched(journal: str) -> None:
     assert Path("new.log").read_bytes() == before
 
 
+@pytest.mark.parametrize("other", ["journal.log", "./new/../journal.log", "link.log"])
+def test_a_study_is_not_copied_onto_itself(journal: str, other: str, tmp_path: Path) -> None:
+    (tmp_path / "new").mkdir()
+    (tmp_path / "link.log").symlink_to(journal)
+    before = Path(journal).read_bytes()
+    with pytest.raises(UserError, match="there is a study small already; nothing was copied"):
+        main(["small", "--from", journal, "--to", other])
+    assert Path(journal).read_bytes() == before
+
+
+def test_a_study_in_a_database_is_not_copied_onto_itself(journal: str) -> None:
+    address = "sqlite:///studies.db"
+    main(["small", "--from", journal, "--to", address])
+    with pytest.raises(UserError, match="there is a study small already; nothing was copied"):
+        main(["small", "--from", address, "--to", address])
+
+
+def test_a_study_goes_from_one_database_of_redis_to_another(
+    journal: str, redis_database: str
+) -> None:
+    other = f"{redis_database.rpartition('/')[0]}/1"
+    main(["small", "--from", journal, "--to", redis_database])
+    assert main(["small", "--from", redis_database, "--to", other]) == 0
+    assert len(load_study(open_storage(other), "small").trials) == 8
+
+
 def test_a_copy_that_fails_leaves_nothing(journal: str) -> None:
     def failing(study: Study) -> Iterator[Any]:
         yield study.trials[0]
