@@ -1,7 +1,7 @@
 """The pruners by name, behind one question: which of these running trials are to end?
 
 It is asked once an epoch, after all members of a cohort have reported. Pruners stand beside the
-study, not in it: inside, Hyperband would show the sampler a part of the trials only.
+study, not in it: inside, Optuna would ask them about each member before the next has reported.
 """
 
 import math
@@ -9,10 +9,11 @@ from collections.abc import Mapping
 from copy import copy
 from typing import Protocol
 
-from optuna.pruners import BasePruner, HyperbandPruner, MedianPruner
+from optuna.pruners import BasePruner, MedianPruner
 from optuna.study import Study
 
 from commands.errors import UserError
+from search.hyperband import Hyperband
 from search.rungs import RungPruner
 
 PRUNERS = ("rungs", "median", "hyperband", "none")
@@ -35,10 +36,7 @@ def make_pruner(name: str, epochs: int) -> Pruner:
         case "median":
             return OptunaPruner(MedianPruner(n_startup_trials=5, n_warmup_steps=eighth))
         case "hyperband":
-            # Optuna's 'auto' would depend on which trial completes first.
-            return OptunaPruner(
-                HyperbandPruner(min_resource=eighth, max_resource=epochs, reduction_factor=3)
-            )
+            return Hyperband(epochs)
         case "none":
             return NoPruner()
     raise UserError(f"--pruner {name}: unknown; there are {', '.join(PRUNERS)}")

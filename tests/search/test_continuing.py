@@ -88,6 +88,28 @@ def test_a_study_that_was_stopped_becomes_what_it_would_have_been(
     assert counted(folder) == counted(tmp_path / "whole")
 
 
+@pytest.mark.parametrize("has_checkpoints", [True, False])
+@pytest.mark.parametrize("pruner", ["rungs", "median", "hyperband"])
+def test_a_pruner_decides_as_if_nothing_had_been_stopped(
+    pruner: str, has_checkpoints: bool, tmp_path: Path
+) -> None:
+    searched(tmp_path / "whole", 30, pruner=pruner)
+    long = [t.number for t in trials_in(tmp_path / "whole") if len(t.intermediate_values) >= 6]
+    folder = tmp_path / "parts"
+    kept = folder / "a" if has_checkpoints else None
+    for stopped in long[:4]:
+
+        def act(member: Member, epoch: int, stopped: int = stopped) -> None:
+            if trials_in(folder)[member.key].user_attrs[PLACE] == stopped and epoch == 5:
+                raise KeyboardInterrupt
+
+        trainer = FakeTrainer(before_epoch=act)
+        searched(folder, 30, pruner=pruner, trainer=trainer, artifacts=kept)
+    searched(folder, 30, pruner=pruner, artifacts=kept)
+    assert len(trials_in(folder)) == 30 + 4
+    assert counted(folder) == counted(tmp_path / "whole")
+
+
 def test_a_trial_goes_on_after_the_epoch_of_its_checkpoint(tmp_path: Path) -> None:
     die(tmp_path, 3, number=1, epoch=6)
     trainer = FakeTrainer()
