@@ -131,7 +131,8 @@ def check_feasible(
     """
     names = names or [f"configuration {number}" for number in range(1, len(configs) + 1)]
     reasons = [
-        infeasible(config.network, data.image_size) or data.lacks(metadata_of(config.network))
+        infeasible(config.network, data.image_size, config.training.batch_size)
+        or data.lacks(metadata_of(config.network))
         for config in configs
     ]
     if found := [

@@ -1,10 +1,12 @@
 """Networks of all families: built, counted, and known to be possible before they are built."""
 
+import sys
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 import torch
 
+from commands.errors import UserError
 from mame_cnn.families.cohort_network import CohortNetwork
 from mame_cnn.families.densenet import DenseNetwork
 from mame_cnn.families.mobilenet import MobileNetwork
@@ -57,9 +59,42 @@ def build_network(
     return family(members, channels=channels, image_size=image_size, n_classes=n_classes)
 
 
-def infeasible(network: Network, image_size: int) -> str | None:
-    """Say why images of this size are too small for a network, or return None."""
-    return FAMILIES[network.family].infeasible(network, image_size)
+def infeasible(network: Network, image_size: int, batch_size: int | None = None) -> str | None:
+    """Say why images of this size are too small for a network, or return None.
+
+    Args:
+        batch_size: of a network that is to be trained: batch normalisation has nothing to compare
+            with a single value of each channel.
+    """
+    reason = FAMILIES[network.family].infeasible(network, image_size)
+    if reason is None and batch_size == 1 and not _trains_on_one(network, image_size):
+        return (
+            "training.batch_size: 1 image a batch leaves batch normalisation one value of each "
+            f"channel, as a map of it shrinks to 1 pixel (images of {image_size} pixels) or a "
+            "vector is normalised; expected 2 images or more, or no normalisation there"
+        )
+    return reason
+
+
+def _trains_on_one(network: Network, image_size: int) -> bool:
+    """Tell whether a step on a single image is possible, without computing anything."""
+    for channels in (3, 1):  # those of the data are not known here, and all that it takes will do
+        try:
+            with torch.device("meta"):
+                images = torch.empty(1, channels, image_size, image_size)
+                built = build_network(
+                    [network], channels=channels, image_size=image_size, n_classes=2
+                )
+        except UserError:
+            continue
+        built.begin([sys.maxsize])  # when the most is trained that ever is
+        built.set_dropout_generators([torch.Generator()])
+        try:
+            with torch.no_grad():
+                built.train()(images)
+        except ValueError as error:
+            return "more than 1 value per channel" not in str(error)
+    return True
 
 
 def n_parameters(network: Network, *, channels: int, image_size: int, n_classes: int) -> int:

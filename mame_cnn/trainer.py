@@ -76,11 +76,11 @@ class ImageTrainer:
     def infeasible(self, params: Params) -> str | None:
         """Say why these parameters describe no network for these images, or return None."""
         try:
-            network = self._config(params, seed=0).network
+            config = self._config(params, seed=0)
         except UserError as error:  # of values that are possible, but not together
             return str(error)
-        reason = infeasible(network, self._data.image_size)
-        return reason or self._data.lacks(metadata_of(network))
+        reason = infeasible(config.network, self._data.image_size, config.training.batch_size)
+        return reason or self._data.lacks(metadata_of(config.network))
 
     def config(self, member: Member) -> dict[str, Any]:
         """Return the member's complete configuration as plain nested values."""
