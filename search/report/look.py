@@ -30,8 +30,8 @@ nav {
 }
 nav ul {
   max-width: 68rem; margin: 0 auto; padding: .55rem 1.25rem;
-  display: flex; gap: .85rem; list-style: none;
-  overflow-x: auto; white-space: nowrap; font-size: .9rem;
+  display: flex; flex-wrap: wrap; gap: .1rem .85rem; list-style: none;
+  white-space: nowrap; font-size: .9rem;
 }
 
 .tiles {
@@ -84,7 +84,7 @@ code { font-size: .92em; overflow-wrap: anywhere; }
 @media (max-width: 46rem) {
   .pair, .trio { grid-template-columns: minmax(0, 1fr); }
   main, header.top { padding-left: .9rem; padding-right: .9rem; }
-  nav ul { padding-left: .9rem; }
+  nav ul { padding-left: .9rem; flex-wrap: nowrap; overflow-x: auto; }
   h1 { font-size: 1.5rem; }
   .entry { padding-left: .7rem; }
   .entry table { min-width: 40rem; }
