@@ -122,16 +122,8 @@ def _copy_files(
     if _is_same(source.folder, target.folder):
         print(f"  its files stay where they are, in {source.folder}")
         return
-    n_copied = n_missing = 0
-    for artifact in _artifacts(study, trials):
-        try:
-            with source.store.open_reader(artifact) as file:
-                # A store empties what it writes before it reads a byte.
-                if not _is_same(source.folder / artifact, target.folder / artifact):
-                    target.store.write(artifact, file)
-                n_copied += 1
-        except ArtifactNotFound:
-            n_missing += 1
+    copied = [_copy_file(artifact, source, target) for artifact in _artifacts(study, trials)]
+    n_copied, n_missing = copied.count(True), copied.count(False)
     missing = f"; {n_missing} that it names are not in {source.folder}" if n_missing else ""
     print(f"  {n_copied} files are in {target.folder}{missing}")
     there = Checkpoints(source.folder).study_folder(study)
@@ -141,6 +133,20 @@ def _copy_files(
             shutil.copytree(there, here, dirs_exist_ok=True)
     else:
         print("  checkpoints are not copied from or to buckets: interrupted trials begin again")
+
+
+def _copy_file(artifact: str, source: Artifacts, target: Artifacts) -> bool:
+    """Copy a file, unless it is there already; return whether there is one of this id."""
+    if Path(artifact).name != artifact:  # leads out of the folder, or deeper into it
+        return False
+    try:
+        with source.store.open_reader(artifact) as file:
+            # A store empties what it writes before it reads a byte.
+            if not _is_same(source.folder / artifact, target.folder / artifact):
+                target.store.write(artifact, file)
+    except (ArtifactNotFound, IsADirectoryError, ValueError):  # the last for an id of dots
+        return False
+    return True
 
 
 def _is_same(one: ArtifactPlace, other: ArtifactPlace) -> bool:

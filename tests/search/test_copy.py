@@ -167,6 +167,22 @@ def test_a_file_that_two_folders_share_is_not_emptied(journal: str, tmp_path: Pa
     assert contents(tmp_path / "artifacts") == before
 
 
+@pytest.mark.parametrize("leading", ["../secret", "/etc/hostname", "..", ".", "", "a/b", "a\0b"])
+def test_an_id_that_leads_out_of_the_folder_is_of_no_file(
+    journal: str, leading: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "secret").write_text("not to be copied")
+    (tmp_path / "artifacts" / "a").mkdir()
+    (tmp_path / "artifacts" / "a" / "b").write_text("not to be copied")
+    study = load_study(open_storage(journal), "small")
+    study.add_trial(create_trial(value=0.5, system_attrs={f"artifacts:{leading}": "{}"}))
+    to = ["--to", "new/journal.log", "--artifacts", "artifacts", "--to-artifacts", "new/artifacts"]
+    assert main(["small", "--from", journal, *to]) == 0
+    said = capsys.readouterr().out
+    assert "6 files are in new/artifacts; 1 that it names are not in artifacts\n" in said
+    assert not (tmp_path / "new" / "secret").exists()
+
+
 def test_a_trial_that_trains_is_said_and_copied_as_interrupted(
     journal: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
