@@ -64,12 +64,15 @@ def train_in_turn(
     ranks: Ranks,
     *,
     on_epoch: OnEpoch,
-    keeps_last: bool = False,
+    kept_epochs: Sequence[int | None] | None = None,
 ) -> Iterator[tuple[int, Ending]]:
     """Train all; yield each one's place and what it left. Each process calls this alike.
 
     The first that is interrupted is the last that is trained. Raises `UserError` if one does not
     fit into this process's memory.
+
+    Args:
+        kept_epochs: as of `train_all`.
     """
     for place, config in enumerate(configs):
         try:
@@ -77,7 +80,7 @@ def train_in_turn(
                 [config],
                 data,
                 partial(on_epoch, (place,)),
-                keeps_last=keeps_last,
+                kept_epochs=kept_epochs and [kept_epochs[place]],
                 ranks=ranks,
             )
         except MemoryError as error:

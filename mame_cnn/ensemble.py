@@ -97,8 +97,7 @@ def make_ensemble(
         check_installed()
     _check_is_ours(folder)
     sees_metadata = any(metadata_of(recipe.config.network) != "none" for recipe in recipes)
-    if onnx and sees_metadata:
-        raise UserError("--onnx: a network that sees metadata takes more than images")
+    _check_can_be_made(recipes, plan, onnx=onnx, sees_metadata=sees_metadata)
     place = choose_device(device)
     dtype = choose_precision(precision, place)
     console = Console(quiet=is_quiet, highlight=False, soft_wrap=True)
@@ -144,6 +143,18 @@ def _check_is_ours(folder: Path) -> None:
         any(folder.iterdir()) and not known & {path.name for path in folder.iterdir()}
     ):
         raise UserError(f"--out {folder}: exists and is no ensemble's; nothing is overwritten")
+
+
+def _check_can_be_made(
+    recipes: Sequence[Recipe], plan: Plan, *, onnx: bool, sees_metadata: bool
+) -> None:
+    """Raise `UserError` for what is known to fail once members are trained."""
+    reasons = {recipe.name: plan.refused(recipe.config) for recipe in recipes}
+    faults = [f"{name}: {reason}" for name, reason in reasons.items() if reason]
+    if onnx and sees_metadata:
+        faults.append("--onnx: a network that sees metadata takes more than images")
+    if faults:
+        raise UserError("\n".join(faults))
 
 
 def _parser() -> argparse.ArgumentParser:

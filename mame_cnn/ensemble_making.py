@@ -16,7 +16,6 @@ from commands.errors import UserError, naming
 from mame_cnn.answers import OUT_OF_FOLD, known_metadata
 from mame_cnn.combining.groups import Groups, confused_groups
 from mame_cnn.combining.out_of_fold import folds_of
-from mame_cnn.config import Config
 from mame_cnn.data.dataset import Dataset
 from mame_cnn.device_data import to_device
 from mame_cnn.ensemble_choice import Choice, choose
@@ -112,15 +111,11 @@ class Making:
         return members
 
     def _refitted(self, members: Sequence[Member]) -> list[Member]:
-        """Return the members trained on validation images too, for as many epochs as were best.
+        """Return the members trained on validation images too, up to the epochs that were best.
 
         All or none: weights of a combination belong to all of its members.
         """
-        jobs = [
-            Job(member.name, _fixed(member.model), member.model.provenance, member.name)
-            for member in members
-        ]
-        refitted = self._members(jobs, self.plan, "refitted")
+        refitted = self._members([_again(member) for member in members], self.plan, "refitted")
         if len(refitted) < len(members):
             raise UserError(
                 f"--train-on-val: {len(members) - len(refitted)} of {len(members)} members failed "
@@ -215,11 +210,11 @@ class Making:
         )
 
 
-def _fixed(model: Model) -> Config:
-    """Return the configuration with the epochs that were best, and no early stopping."""
-    content = model.config.model_dump(mode="json")
-    content["training"] |= {
-        "epochs": int(model.metrics["best_epoch"]),
-        "patience_epochs": 0,
-    }
-    return Config.model_validate(content)
+def _again(member: Member) -> Job:
+    """Return the repetition of a training up to its best epoch, with no early stopping."""
+    model = member.model
+    config = model.config
+    training = config.training.model_copy(update={"patience_epochs": 0})
+    config = config.model_copy(update={"training": training})
+    kept_epoch = int(model.metrics["best_epoch"])
+    return Job(member.name, config, model.provenance, member.name, kept_epoch)

@@ -21,6 +21,9 @@ from mame_cnn.training_display import TrainingDisplay
 from mame_cnn.training_of_many import train_all
 from mame_cnn.training_plan import Plan, with_seed
 
+Identity = tuple[str, str, str, float | None]
+"""Digests of configuration and data, what was trained on, and until when if that was fixed."""
+
 
 @dataclass(frozen=True)
 class Recipe:
@@ -40,6 +43,8 @@ class Job:
     provenance: Mapping[str, Any]
     """Of the recipe; its searched score is that of the first seed."""
     recipe: str
+    kept_epoch: int | None = None
+    """The last one, which is kept, where validation images are trained on."""
 
 
 def read_recipes(paths: Sequence[Path]) -> list[Recipe]:
@@ -90,7 +95,7 @@ def jobs(recipes: Sequence[Recipe], plan: Plan, source: str, n_seeds: int) -> li
     """Return every recipe with every seed, without repetitions of one configuration."""
     unique: dict[str, Job] = {}
     for recipe in recipes:
-        config = plan.applied(recipe.config, source, recipe.provenance)
+        config = plan.applied(recipe.config, source)
         for number in range(n_seeds):
             seeded = with_seed(config, number)
             name = f"{recipe.name}-seed-{number + 1}"
@@ -98,14 +103,12 @@ def jobs(recipes: Sequence[Recipe], plan: Plan, source: str, n_seeds: int) -> li
     return list(unique.values())
 
 
-def trained_already(
-    folder: Path, room: str, console: Console
-) -> dict[tuple[str, str, str], Member]:
+def trained_already(folder: Path, room: str, console: Console) -> dict[Identity, Member]:
     """Return the members that lie in a room of an ensemble's folder, by what identifies them.
 
     Damaged ones are told and left where they are; they will be trained again.
     """
-    found: dict[tuple[str, str, str], Member] = {}
+    found: dict[Identity, Member] = {}
     for path in sorted((folder / room).glob(f"[!.]*/{WEIGHTS}")):
         try:
             model = read_model(path)
@@ -113,7 +116,8 @@ def trained_already(
             console.print(f"not used, will be trained again: {error}", markup=False)
             continue
         splits = str(model.training.get("splits", "train"))
-        identity = (model.config.digest, model.data_digest, splits)
+        kept_epoch = model.metrics.get("best_epoch") if model.saw_val else None
+        identity = (model.config.digest, model.data_digest, splits, kept_epoch)
         name = path.parent.name
         found.setdefault(identity, Member(name, f"{room}/{name}", model))
     return found
@@ -149,15 +153,15 @@ class MemberTraining:
             known = there.get(self._identity(job))
             yield job, known if known is not None else endings[job.name]
 
-    def _identity(self, job: Job) -> tuple[str, str, str]:
-        return job.config.digest, self.dataset.digest, self.plan.splits
+    def _identity(self, job: Job) -> Identity:
+        return job.config.digest, self.dataset.digest, self.plan.splits, job.kept_epoch
 
     def _trained(self, missing: Sequence[Job]) -> Iterator[tuple[Job, Member | Failed]]:
         if not missing:
             return
         names = [job.name for job in missing]
         check_feasible([job.config for job in missing], self.data, names)
-        epochs = max(job.config.training.epochs for job in missing)
+        epochs = max(job.kept_epoch or job.config.training.epochs for job in missing)
         display = TrainingDisplay(self.console, names, epochs)
         with display.shown():
             for place, ending in train_all(
@@ -165,7 +169,7 @@ class MemberTraining:
                 self.data,
                 cohort=self.plan.cohort_size(self.data.scale.device),
                 on_epoch=display.epoch,
-                keeps_last=self.plan.uses_val,
+                kept_epochs=[job.kept_epoch for job in missing],
             ):
                 job = missing[place]
                 if ending.is_interrupted:

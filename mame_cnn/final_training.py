@@ -62,7 +62,7 @@ def train_together(
     data: DeviceData,
     on_epoch: OnEpoch,
     *,
-    keeps_last: bool = False,
+    kept_epochs: Sequence[int | None] | None = None,
     ranks: Ranks = ALONE,
 ) -> Iterator[tuple[int, Ending]]:
     """Train a cohort; yield each member's place and what it left, as soon as it ended.
@@ -72,7 +72,8 @@ def train_together(
     to keep; it is raised again if none has. Raises `MemoryError` if the cohort does not fit.
 
     Args:
-        keeps_last: keep the last epoch, not the best one: validation images are trained on.
+        kept_epochs: of each member, the epoch after which it ends, whatever its budget, and
+            which is kept: validation images are trained on. None: the best one is kept.
         ranks: the processes that train it together, of which each calls this alike.
     """
     need, device = (
@@ -85,14 +86,15 @@ def train_together(
         cohort = Cohort(configs, keys, data, meter_of(device))
     else:
         cohort = SharedCohort(configs, keys, data, ranks)
-    members = {key: _Member(config, keeps_last) for key, config in enumerate(configs)}
+    kept = kept_epochs or [None] * len(configs)
+    members = {key: _Member(configs[key], kept[key]) for key in keys}
     try:
         while members:
             results = within_memory(cohort.train_epoch, len(members), need, device)
             for slot, result in enumerate(results):
                 members[result.key].took(result, slot, cohort)
             on_epoch(results)
-            ended = [result.key for result in results if result.is_finished or result.failure]
+            ended = [key for key, member in members.items() if member.has_ended]
             for key in ended:
                 yield key, members.pop(key).ending()
             if ended and members:
@@ -153,16 +155,23 @@ class _Member:
     """What is remembered of one member while it trains."""
 
     config: Config
-    keeps_last: bool
+    kept_epoch: int | None
+    """The last one, which is kept; None: the best one is."""
     history: list[EpochResult] = field(default_factory=list)
     kept: tuple[EpochResult, dict[str, Tensor], npt.NDArray[np.float32]] | None = None
 
     def took(self, result: EpochResult, slot: int, cohort: Cohort) -> None:
         """Take in an epoch, and keep the weights if it is the one to keep so far."""
         self.history.append(result)
-        if not result.failure and (self.keeps_last or result.is_best):
+        if not result.failure and (self.kept_epoch or result.is_best):
             probs = torch.softmax(cohort.val_logits[slot], dim=-1).to("cpu", torch.float32)
             self.kept = result, cohort.member_state(result.key), probs.numpy()
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether the last epoch so far is the last of all."""
+        last = self.history[-1]
+        return last.is_finished or bool(last.failure) or last.epoch == self.kept_epoch
 
     def ending(self, interruption: str | None = None) -> Ending:
         """Return what is left of it."""
@@ -177,15 +186,16 @@ class _Member:
             best=best,
             state=state,
             val_probs=val_probs,
-            is_validated=not self.keeps_last,
-            stopped_because=interruption or _reason(self.history[-1], self.config),
+            is_validated=self.kept_epoch is None,
+            stopped_because=interruption or _reason(self.history[-1], self),
             is_interrupted=interruption is not None,
         )
 
 
-def _reason(last: EpochResult, config: Config) -> str:
+def _reason(last: EpochResult, member: _Member) -> str:
     if last.failure:
         return last.failure
-    if last.epoch == config.training.epochs:
+    training = member.config.training
+    if last.epoch in (training.epochs, member.kept_epoch):
         return f"all {last.epoch} epochs done"
-    return f"no progress in validation for {config.training.patience_epochs} epochs"
+    return f"no progress in validation for {training.patience_epochs} epochs"

@@ -22,7 +22,7 @@ def train_all(
     *,
     cohort: int | None,
     on_epoch: OnEpoch,
-    keeps_last: bool = False,
+    kept_epochs: Sequence[int | None] | None = None,
 ) -> Iterator[tuple[int, Ending]]:
     """Train all; yield each one's place and what it left, as soon as it ended.
 
@@ -31,7 +31,8 @@ def train_all(
 
     Args:
         cohort: how many train together at most, where they fit; None: as many as train fastest.
-        keeps_last: keep the last epoch, where validation cannot choose, not the best one.
+        kept_epochs: of each, the epoch that is its last and kept, where validation cannot choose;
+            None: the best one is kept.
     """
     alike: dict[str, list[int]] = {}
     for place, config in enumerate(configs):
@@ -41,7 +42,7 @@ def train_all(
         for start in range(0, len(places), size):
             is_interrupted = False
             for place, ending in _train(
-                places[start : start + size], configs, data, on_epoch, keeps_last
+                places[start : start + size], configs, data, on_epoch, kept_epochs
             ):
                 is_interrupted |= ending.is_interrupted
                 yield place, ending
@@ -61,7 +62,7 @@ def _train(
     configs: Sequence[Config],
     data: DeviceData,
     on_epoch: OnEpoch,
-    keeps_last: bool,
+    kept_epochs: Sequence[int | None] | None,
 ) -> Iterator[tuple[int, Ending]]:
     """Train one cohort; where memory ends in the middle of it, what is left in two halves."""
     left = list(places)
@@ -70,7 +71,7 @@ def _train(
             [configs[place] for place in places],
             data,
             lambda results: on_epoch(places, results),
-            keeps_last=keeps_last,
+            kept_epochs=kept_epochs and [kept_epochs[place] for place in places],
         ):
             left.remove(places[key])
             yield places[key], ending
@@ -83,4 +84,4 @@ def _train(
     half = (len(left) + 1) // 2
     for part in (left[:half], left[half:]):
         if part:
-            yield from _train(part, configs, data, on_epoch, keeps_last)
+            yield from _train(part, configs, data, on_epoch, kept_epochs)

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from commands.arguments import cohort, share, whole
 from commands.errors import UserError
-from mame_cnn.config import Config
+from mame_cnn.config import Config, Plateau
 from mame_cnn.device_data import DeviceData, with_validation
 from mame_cnn.faults import describe_faults
 from mame_cnn.seeds import derive_seed
@@ -39,32 +39,63 @@ class Plan:
         """What is trained on, as it is written down."""
         return "train+val" if self.uses_val else "train"
 
-    def applied(self, config: Config, source: str, provenance: Mapping[str, Any]) -> Config:
+    def refused(self, config: Config) -> str | None:
+        """Say why a configuration cannot be trained so, or return None."""
+        if not self.uses_val or not isinstance(config.training.schedule, Plateau):
+            return None
+        return (
+            "--train-on-val: the schedule plateau lowers the learning rate where the loss of "
+            "validation images stops falling, and none are left that are not trained on; the "
+            "other schedules can be repeated"
+        )
+
+    def applied(self, config: Config, source: str) -> Config:
         """Return the configuration to train.
 
-        With validation images trained on nothing can tell when to stop, so the number of epochs
-        must have been chosen before: `UserError` if neither options nor provenance know it.
+        Raises `UserError` for one that cannot be trained so, or not with these epochs.
         """
+        if reason := self.refused(config):
+            raise UserError(reason)
         content = config.model_dump(mode="json")
         content["data"]["source"] = source
         training = content["training"]
         if self.ema_decay is not None:
             training["ema_decay"] = self.ema_decay
-        epochs = self.epochs
         if self.uses_val:
             training["patience_epochs"] = 0
-            epochs = epochs or provenance.get("best_epoch")
-            if epochs is None:
-                raise UserError(
-                    "--train-on-val: needs --epochs, as no validation is left to choose them and "
-                    "the configuration names no best_epoch"
-                )
-        if epochs is not None:
-            training["epochs"] = epochs
+        if self.epochs is not None:
+            training["epochs"] = self.epochs
         try:
             return Config.model_validate(content)
         except ValidationError as error:  # steps that fewer epochs would never reach
             raise UserError("\n".join(describe_faults(error))) from None
+
+    def kept_epoch(self, config: Config, provenance: Mapping[str, Any]) -> int | None:
+        """Return the epoch that is the last and kept; None: validation chooses one.
+
+        With validation images trained on nothing can tell when to stop. The training that found
+        the best epoch is repeated up to there: schedules are still stretched over all epochs of
+        the configuration. Raises `UserError` if neither options nor provenance know an epoch.
+
+        Args:
+            config: as it is trained.
+        """
+        if not self.uses_val:
+            return None
+        if self.epochs is not None:
+            return self.epochs
+        known, most = _best_epoch(provenance), config.training.epochs
+        if known is None:
+            raise UserError(
+                "--train-on-val: needs --epochs, as no validation is left to choose them and "
+                "the configuration names no best_epoch"
+            )
+        if type(known) is not int or not 1 <= known <= most:
+            raise UserError(
+                f"--train-on-val: best_epoch in the configuration's provenance: expected one of "
+                f"its {most} epochs, got {known!r}; choose with --epochs"
+            )
+        return known
 
     def data(self, data: DeviceData) -> DeviceData:
         """Return the images to train on."""
@@ -81,6 +112,14 @@ class Plan:
         return 1 if self.cohort is None and device.type == "cpu" else None
 
 
+def _best_epoch(provenance: Mapping[str, Any]) -> Any:
+    """Return the best epoch of a run whose configuration it is, else that of the search."""
+    training = provenance.get("training")
+    if isinstance(training, Mapping) and "best_epoch" in training:
+        return training["best_epoch"]
+    return provenance.get("best_epoch")
+
+
 AS_IT_SAYS = Plan()
 """A configuration's own epochs, on training images alone."""
 
@@ -95,7 +134,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     add(
         "--train-on-val",
         action="store_true",
-        help="train on validation images too, for --epochs (default: the search's best epoch)",
+        help="train on validation images too, for --epochs (default: up to the best epoch before)",
     )
     add(
         "--cohort",

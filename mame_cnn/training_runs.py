@@ -119,17 +119,19 @@ class TrainingOfRuns:
                 raise UserError("--onnx: a network that sees metadata takes more than images")
             console.print(WARNING, markup=False)
         with said_by_the_first(self.ranks):
-            config = plan.applied(config, dataset.source, self.provenance)
+            config = plan.applied(config, dataset.source)
+            kept_epoch = plan.kept_epoch(config, self.provenance)
+        n_epochs = kept_epoch or config.training.epochs
         configs = [with_seed(config, number) for number in range(self.seeds)]
         data = plan.data(to_device(dataset, self.device, precision=self.precision))
         with said_by_the_first(self.ranks):
             check_feasible(configs[:1], data)
             check_shareable(config, data, self.ranks, plan.cohort)
-        check_alike(self.ranks, self._facts(config), self.device)
+        check_alike(self.ranks, self._facts(config, n_epochs), self.device)
         names = [f"seed {number}" for number in range(1, self.seeds + 1)]
-        display = TrainingDisplay(console, names, config.training.epochs)
+        display = TrainingDisplay(console, names, n_epochs)
         told = Told(self.provenance, plan, console)
-        endings = self._endings(configs, data, display)
+        endings = self._endings(configs, [kept_epoch] * self.seeds, data, display)
         if not self.ranks.is_first:
             for _ in endings:
                 pass
@@ -148,26 +150,30 @@ class TrainingOfRuns:
         return told
 
     def _endings(
-        self, configs: Sequence[Config], data: DeviceData, display: TrainingDisplay
+        self,
+        configs: Sequence[Config],
+        kept_epochs: Sequence[int | None],
+        data: DeviceData,
+        display: TrainingDisplay,
     ) -> Iterator[tuple[int, Ending]]:
         """Yield the place of each configuration and what its training left."""
-        plan = self.plan
         if self.ranks.n == 1:
             return train_all(
                 configs,
                 data,
-                cohort=plan.cohort_size(self.device),
+                cohort=self.plan.cohort_size(self.device),
                 on_epoch=display.epoch,
-                keeps_last=plan.uses_val,
+                kept_epochs=kept_epochs,
             )
         return train_in_turn(
-            configs, data, self.ranks, on_epoch=display.epoch, keeps_last=plan.uses_val
+            configs, data, self.ranks, on_epoch=display.epoch, kept_epochs=kept_epochs
         )
 
-    def _facts(self, config: Config) -> dict[str, str]:
+    def _facts(self, config: Config, n_epochs: int) -> dict[str, str]:
         """Return what must be the same in all processes, which may run on several hosts."""
         return {
             "the configuration": config.digest,
+            "the number of epochs": str(n_epochs),
             "the data": self.dataset.digest,
             "the precision": str(self.precision),
             "torch": torch.__version__,

@@ -184,7 +184,7 @@ def test_with_validation_trained_on_members_are_chosen_without_it(
     for member, best_epoch in zip(ensemble.members, chosen["best_epoch"], strict=True):
         model = member.model
         assert model.provenance["training"]["splits"] == "train+val"
-        assert model.config.training.epochs == best_epoch
+        assert model.metrics["best_epoch"] == model.metrics["epochs"] == best_epoch
         assert "val_accuracy" not in model.metrics
 
 

@@ -13,6 +13,7 @@ from mame_cnn.data.dataset import Dataset, Split
 from mame_cnn.data.load import load_dataset
 from mame_cnn.ensemble import make_ensemble
 from mame_cnn.ensemble_members import Recipe
+from mame_cnn.training_plan import Plan
 from tests.mame_cnn.factory import make_config
 
 
@@ -49,3 +50,14 @@ def test_networks_too_deep_for_their_images_are_refused(dataset: Dataset, tmp_pa
 
     with pytest.raises(UserError, match="deep-seed-1"):
         make_ensemble(recipes, dataset, tmp_path / "ensemble", device="cpu", is_quiet=True)
+
+
+def test_schedules_that_wait_for_validation_are_refused_where_it_is_trained_on(
+    dataset: Dataset, tmp_path: Path
+) -> None:
+    recipes = [recipe("fine"), recipe("waiting", schedule="plateau")]
+    plan, folder = Plan(uses_val=True), tmp_path / "ensemble"
+
+    with pytest.raises(UserError, match=r"^waiting: --train-on-val: the schedule plateau"):
+        make_ensemble(recipes, dataset, folder, plan=plan, device="cpu", is_quiet=True)
+    assert not folder.exists()

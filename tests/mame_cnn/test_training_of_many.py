@@ -20,7 +20,9 @@ Shown = list[tuple[tuple[int, ...], tuple[int, ...]]]
 
 
 def train(
-    configs: Sequence[Config], cohort: int | None = 8, keeps_last: bool = False
+    configs: Sequence[Config],
+    cohort: int | None = 8,
+    kept_epochs: Sequence[int | None] | None = None,
 ) -> tuple[dict[int, FinalTraining | Failed], Shown]:
     """Return the endings by place, and who trained together in which order."""
     shown: Shown = []
@@ -28,7 +30,7 @@ def train(
     def show(places: Sequence[int], results: Sequence[EpochResult]) -> None:
         shown.append((tuple(places), tuple(result.epoch for result in results)))
 
-    endings = dict(train_all(configs, DATA, cohort=cohort, on_epoch=show, keeps_last=keeps_last))
+    endings = dict(train_all(configs, DATA, cohort=cohort, on_epoch=show, kept_epochs=kept_epochs))
     return endings, shown
 
 
@@ -75,9 +77,25 @@ def test_the_kept_probabilities_are_those_of_the_kept_weights() -> None:
 
 
 def test_with_validation_images_trained_on_the_last_epoch_is_kept() -> None:
-    training = trained(train([make_config(epochs=4, lr=0.01)], keeps_last=True)[0][0])
+    training = trained(train([make_config(epochs=4, lr=0.01)], kept_epochs=[4])[0][0])
     assert training.best.epoch == 4
     assert not training.is_validated
+
+
+@pytest.mark.parametrize("schedule", ["cosine", "one_cycle", "exponential"])
+def test_a_training_cut_short_is_the_beginning_of_the_whole_one(schedule: str) -> None:
+    configs = [make_config(seed=seed, epochs=4, schedule=schedule) for seed in (1, 2, 3)]
+    whole, _ = train(configs)
+    cut, shown = train(configs, kept_epochs=[1, 2, 4])
+    assert [len(epochs) for _, epochs in shown] == [3, 2, 1, 1]
+    for place, n_epochs in enumerate((1, 2, 4)):
+        ending = trained(cut[place])
+        assert ending.best.epoch == n_epochs
+        assert ending.stopped_because == f"all {n_epochs} epochs done"
+        lrs = [result.lr for result in trained(whole[place]).history]
+        losses = [result.train_loss for result in trained(whole[place]).history]
+        assert [result.lr for result in ending.history] == lrs[:n_epochs]
+        assert [r.train_loss for r in ending.history] == pytest.approx(losses[:n_epochs])
 
 
 def test_validation_images_join_those_to_train_on() -> None:
