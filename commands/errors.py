@@ -36,6 +36,14 @@ def naming(path: Path) -> Iterator[None]:
         raise OSError(error.errno, error.strerror, str(path)) from error
 
 
+def check_can_be_written(path: Path) -> None:
+    """Raise `UserError`, before anything is computed, if a file cannot be written there."""
+    if path.is_dir():
+        raise UserError(f"{path}: a folder, where a file was expected")
+    if not path.absolute().parent.is_dir():
+        raise UserError(f"{path}: there is no folder {path.parent}")
+
+
 def _printable(text: str) -> str:
     """Return a message that shows what could move the cursor: names come from strangers' files."""
     return "".join(

@@ -3,13 +3,14 @@
 A file may also name others, `members = ["a", "b"]`, which are an ensemble then.
 """
 
+import os
 from pathlib import Path
 from typing import Annotated, Any
 
 import tomli_w
 from pydantic import Field, ValidationError
 
-from commands.errors import UserError
+from commands.errors import UserError, check_can_be_written, naming
 from commands.strangers import shown
 from mame_cnn.config import Config
 from mame_cnn.faults import describe_faults
@@ -61,11 +62,18 @@ def members_of(path: Path) -> tuple[Path, ...]:
 
 
 def write_config(path: Path, config: Config, provenance: dict[str, Any]) -> None:
-    """Write a configuration and where it came from."""
+    """Write a configuration and where it came from; the file is whole or not there at all."""
+    check_can_be_written(path)
     content = config.model_dump(mode="json")
     if provenance:
         content["provenance"] = provenance
-    path.write_text(tomli_w.dumps(content), encoding="utf-8")
+    unfinished = path.with_name(f".unfinished-{os.getpid()}-{path.name}")
+    try:
+        with naming(path):
+            unfinished.write_text(tomli_w.dumps(content), encoding="utf-8")
+        os.replace(unfinished, path)
+    finally:
+        unfinished.unlink(missing_ok=True)
 
 
 def _provenance(path: Path, content: dict[str, Any]) -> dict[str, Any]:

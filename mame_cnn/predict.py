@@ -10,7 +10,7 @@ import pandas as pd
 import torch
 
 from commands.arguments import whole
-from commands.errors import UserError, exit_status, naming
+from commands.errors import UserError, check_can_be_written, exit_status, naming
 from mame_cnn.data.listing import counted, some
 from mame_cnn.data.progress import in_threads
 from mame_cnn.decoding import decoded
@@ -40,7 +40,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     device = choose_device(options.device)
     precision = choose_precision(options.precision, device)
     for path in filter(None, (options.out, options.onnx)):
-        _check_can_be_written(path)
+        check_can_be_written(path)
     model = open_model(options.run)
     if options.onnx is not None:
         export(model, options.onnx)
@@ -83,14 +83,6 @@ def predictions(
     table.insert(0, "image", [str(path) for path in paths])
     table.insert(1, "predicted", [model.classes[k] for k in probs.argmax(1)])
     return table
-
-
-def _check_can_be_written(path: Path) -> None:
-    """Raise before anything is computed, if a file cannot be written to."""
-    if path.is_dir():
-        raise UserError(f"{path}: a folder, where a file was expected")
-    if not path.absolute().parent.is_dir():
-        raise UserError(f"{path}: there is no folder {path.parent}")
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from commands.arguments import whole
-from commands.errors import UserError, exit_status
+from commands.errors import UserError, check_can_be_written, exit_status
 from mame_cnn.config import Config
 from mame_cnn.config_file import write_config
 from mame_cnn.data.load import find_source
@@ -45,6 +45,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         raise UserError("--out: missing; it names the configuration to write")
     if options.out.exists():
         raise UserError(f"--out {options.out}: exists; nothing is overwritten")
+    check_can_be_written(options.out)
     config = transfer_config(
         options.source,
         weights=options.weights,

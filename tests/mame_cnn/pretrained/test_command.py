@@ -111,6 +111,7 @@ def test_what_was_trained_on_validation_images_is_known_of_a_moved_network(
     [
         (["vgg11", "--out", "x.toml"], "vgg11: expected the folder of a run"),
         (["vgg16"], "--out: missing"),
+        (["vgg16", "--out", "nodir/x.toml"], "nodir/x.toml: there is no folder nodir"),
         (["densenet", "--out", "x.toml"], "one of vgg16, vgg19"),
         (["own.safetensors", "--weights", "x", "--out", "x.toml"], "--weights: belongs to"),
         (["own.safetensors", "--unfreeze", "1:3", "--out", "x.toml"], "has 2 blocks, got 3"),
