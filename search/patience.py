@@ -77,7 +77,10 @@ class Patience:
         self.from_start = from_start
         self.say = say
         self.tell: Callable[[bool, str], None] = Once(say)
-        """Is told that the storage is away, or back, and this in a line for the user."""
+        """Is told that the storage is away, or back, and this in a line for the user.
+
+        That it is away again and again, as long as it is waited for.
+        """
         self.name = "the storage"
         """What the user calls it."""
         self.hidden: Callable[[str], str] = str
@@ -89,6 +92,8 @@ class Patience:
         self._clock = clock
         self._sleep = sleep
         self._away_s: float | None = None
+        self._away = ""
+        """What was told when it went away."""
         self._pause_s = _FIRST_PAUSE_S
         self._next_s = 0.0
         self._has_given_up = False
@@ -128,11 +133,11 @@ class Patience:
         if self._away_s is None:
             self._away_s = now
             kept = f"; results are kept in {self.spool}" if self.spool else ""
-            line = (
+            self._away = (
                 f"{self.name} cannot be reached ({self._reason(error)}): waiting for it, up to "
                 f"{self.limit_s:g} s (--storage-patience){kept}; Ctrl-C twice gives up"
             )
-            self.tell(True, line)
+            self.tell(True, self._away)
         if now >= self._next_s:
             self._next_s = now + self._pause_s
             self._pause_s = min(2 * self._pause_s, _LONGEST_PAUSE_S)
@@ -148,6 +153,8 @@ class Patience:
 
     def _wait(self, most_s: float) -> None:
         try:
+            # Again before each pause, as a sign of life: who waits computes nothing.
+            self.tell(True, self._away)
             self._sleep(min(max(self._next_s - self._clock(), 0.01), most_s))
         except BaseException:
             self._has_given_up = True

@@ -117,6 +117,19 @@ def test_an_outage_is_said_once_and_so_is_its_end(bench: Bench) -> None:
         bench.said.clear()
 
 
+def test_who_waits_gives_a_sign_of_life_before_each_pause(bench: Bench) -> None:
+    told = list[tuple[bool, str]]()
+    bench.patience.tell = lambda is_away, line: told.append((is_away, line))
+    n_told = list[int]()
+    bench.clock.during = lambda: n_told.append(len(told))
+    bench.flaky.n_away = 5
+    bench.patient.get_all_studies()
+    assert len(n_told) == 5
+    assert len({0, *n_told}) == 6  # something new each time
+    assert told[-1][0] is False
+    assert {line for is_away, line in told if is_away} == {told[0][1]}
+
+
 def test_patience_ends_with_one_message_that_says_how_to_go_on(tmp_path: Path) -> None:
     bench = Bench(tmp_path, limit_s=10)
     bench.flaky.n_away = 1000
