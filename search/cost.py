@@ -7,12 +7,15 @@ from dataclasses import dataclass
 from optuna.trial import FrozenTrial, TrialState
 
 from search.history import ENERGY, History
-from search.trials import is_counted
+from search.trials import FAILURE, INTERRUPTED, TRACEBACK, UNCLAIMED, is_counted
 
 
 @dataclass(frozen=True)
 class Cost:
-    """Of all trials that count."""
+    """Epochs of all trials that count, and the time of those that were stopped as well.
+
+    Of a trial whose process has died nobody knows when; its time is left out.
+    """
 
     busy_s: float
     """Time in which at least one trial trained; pauses between two runs are none of it."""
@@ -20,7 +23,7 @@ class Cost:
     """The trials' own times added up: more than `busy_s` where several train at once."""
     n_epochs: int
     n_epochs_saved: int
-    """Those that pruned trials would have trained further; no failed trial's."""
+    """Those that pruned trials would have trained further; none of one that could not go on."""
     energy_j: float | None = None
     """Of the epochs of which it is known; None if it is of none."""
     n_epochs_metered: int = 0
@@ -39,20 +42,24 @@ def cost_of(
     """Add up what trials have cost.
 
     Args:
+        trials: all of the study's, those that were stopped too.
         epochs: the most that a trial trains; None if that is not known.
         histories: of these trials, which tell the energy.
     """
+    trials = list(trials)
     counted = [trial for trial in trials if is_counted(trial)]
     reached = {trial.number: max(trial.intermediate_values, default=0) for trial in counted}
     saved = sum(
         max(0, (epochs or 0) - reached[trial.number])
         for trial in counted
-        if trial.state == TrialState.PRUNED
+        if trial.state == TrialState.PRUNED and FAILURE not in trial.user_attrs
     )
     spans = [
         (trial.datetime_start.timestamp(), trial.datetime_complete.timestamp())
-        for trial in counted
-        if trial.datetime_start is not None and trial.datetime_complete is not None
+        for trial in trials
+        if trial.datetime_start is not None
+        and trial.datetime_complete is not None
+        and _trained_until_its_end(trial)
     ]
     joules = [
         of_epoch
@@ -90,6 +97,14 @@ def energy(cost: Cost) -> str | None:
     if cost.n_epochs_metered >= cost.n_epochs:
         return text
     return f"{text} in {cost.n_epochs_metered:,} of {cost.n_epochs:,} epochs"
+
+
+def _trained_until_its_end(trial: FrozenTrial) -> bool:
+    """Tell whether a trial was closed by the process that trained it, when it no longer did."""
+    if trial.state != TrialState.FAIL:
+        return True
+    attrs = trial.user_attrs
+    return TRACEBACK in attrs or attrs.get(INTERRUPTED, UNCLAIMED) != UNCLAIMED
 
 
 def _covered(spans: Sequence[tuple[float, float]]) -> float:

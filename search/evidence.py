@@ -68,7 +68,8 @@ def gather(
         artifacts: None where none are kept.
         builds_on: studies that it is compared with, where this storage has them.
     """
-    trials = tuple(trial for trial in study.get_trials(deepcopy=False) if is_counted(trial))
+    all_trials = study.get_trials(deepcopy=False)
+    trials = tuple(filter(is_counted, all_trials))
     attrs = study.user_attrs
     epochs = attrs.get(pins.OBJECTIVE, {}).get("epochs")
     notes: list[str] = []
@@ -82,7 +83,7 @@ def gather(
         metric=(study.metric_names or ["value"])[0],
         trials=trials,
         standing=tally(trials),
-        cost=cost_of(trials, epochs, histories),
+        cost=cost_of(all_trials, epochs, histories),
         histories=histories,
         comparison=comparison,
         pairs=tuple(_pairs(study, earlier, artifacts, notes)),

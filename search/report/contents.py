@@ -192,7 +192,10 @@ def _cost(subject: Subject) -> str:
         "epochs trained": f"{cost.n_epochs:,}",
         "epochs saved by pruning": f"{cost.n_epochs_saved:,}",
     }
-    notes = ["The first is the time on the clock without pauses between runs."]
+    notes = [
+        "The first is the time on the clock without pauses between runs. What trials had trained "
+        "when their process died is in neither time."
+    ]
     if used := energy(cost):
         tiles["energy of the device"] = used
         notes.append("Energy is what the device used during epochs, for whatever ran on it.")

@@ -6,11 +6,14 @@ from optuna.trial import FrozenTrial, TrialState
 
 from search.cost import cost_of, duration, energy
 from search.history import History
+from search.trials import CONTINUES, FAILURE, INTERRUPTED, LOST, TRACEBACK, UNCLAIMED
 
 NOON = datetime(2026, 11, 20, 12)
 
 
-def trial(number: int, state: TrialState, from_s: float, to_s: float, epochs: int) -> FrozenTrial:
+def trial(
+    number: int, state: TrialState, from_s: float, to_s: float, epochs: int, **attributes: object
+) -> FrozenTrial:
     return FrozenTrial(
         number=number,
         state=state,
@@ -19,7 +22,7 @@ def trial(number: int, state: TrialState, from_s: float, to_s: float, epochs: in
         datetime_complete=NOON + timedelta(seconds=to_s),
         params={},
         distributions={},
-        user_attrs={},
+        user_attrs=attributes,
         system_attrs={},
         intermediate_values=dict.fromkeys(range(1, epochs + 1), 0.5),
         trial_id=number,
@@ -43,6 +46,28 @@ def test_what_failed_or_stopped_early_by_itself_saved_nothing() -> None:
     trials = [trial(0, TrialState.FAIL, 0, 1, 2), trial(1, TrialState.COMPLETE, 0, 1, 5)]
     assert cost_of(trials, epochs=8).n_epochs_saved == 0
     assert cost_of([], epochs=None).saved_fraction == 0
+
+
+def test_the_time_before_a_stop_counts_and_what_is_lost_with_a_process_does_not() -> None:
+    trials = [
+        trial(0, TrialState.FAIL, 0, 10, 4, **{INTERRUPTED: "Ctrl-C"}),
+        trial(1, TrialState.COMPLETE, 100, 105, 8, **{CONTINUES: 0}),
+        trial(2, TrialState.FAIL, 200, 9000, 3, **{LOST: "its process has died"}),
+        trial(3, TrialState.FAIL, 200, 9000, 3, **{FAILURE: "5 processes in a row have died"}),
+        trial(4, TrialState.FAIL, 300, 302, 1, **{FAILURE: "it raised", TRACEBACK: "..."}),
+        trial(5, TrialState.FAIL, 400, 460, 0, **{INTERRUPTED: UNCLAIMED}),
+    ]
+    cost = cost_of(trials, epochs=8)
+    assert (cost.busy_s, cost.trial_s) == (17, 17)
+    assert cost.n_epochs == 8 + 3 + 1  # those before the stop are the continued trial's
+
+
+def test_a_trial_that_diverged_was_not_ended_by_pruning() -> None:
+    trials = [
+        trial(0, TrialState.PRUNED, 0, 1, 2, **{FAILURE: "loss is not finite"}),
+        trial(1, TrialState.PRUNED, 0, 1, 2),
+    ]
+    assert cost_of(trials, epochs=8).n_epochs_saved == 6
 
 
 @pytest.mark.parametrize(
