@@ -58,7 +58,7 @@ def _overview(subject: Subject) -> str:
         tiles["95 % interval of the best"] = ends
         tiles["the best, corrected for having been chosen"] = f"{100 * comparison.corrected:.1f} %"
         tiles["trials not told from the best"] = f"{n_best} of {len(comparison.rows)}"
-    tiles["in training"] = duration(evidence.cost.busy_s)
+    tiles["time in training"] = duration(evidence.cost.busy_s)
     if evidence.cost.n_epochs_saved:
         tiles["of all epochs saved by pruning"] = f"{100 * evidence.cost.saved_fraction:.0f} %"
     if best is None:

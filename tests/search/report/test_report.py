@@ -84,6 +84,7 @@ def test_the_report_has_every_part(tmp_path: Path) -> None:
     searched(tmp_path, 6, trainer=predicting(), artifacts=tmp_path / "artifacts")
     html = reported(tmp_path)
     tags = Reader(html).tags
+    assert "time in training" in Reader(html).text  # a duration, no count
     anchors = [attrs["id"] for tag, attrs in tags if tag == "section"]
     assert anchors == [
         *("overview", "notebook", "history", "curves", "diagnosis", "comparison"),
