@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from commands.errors import UserError
 from mame_cnn.config import Config, digest
 from mame_cnn.data.cache import Meta, Place, cache_folder, get
 from mame_cnn.device_data import DeviceData, DeviceSplit, FeatureData
@@ -98,13 +99,13 @@ def _kept(
 def _compute(network: PretrainedNetwork, data: DeviceData, split: DeviceSplit, path: Path) -> None:
     """Write the features of all images into one file, a batch at a time."""
     shape = _of_batch(network, data, split.images[:1]).shape[1:]
-    written = np.lib.format.open_memmap(
-        path, mode="w+", dtype=np.float32, shape=(len(split), *shape)
-    )
-    for first in range(0, len(split), BATCH):
-        part = _of_batch(network, data, split.images[first : first + BATCH])
-        written[first : first + BATCH] = part.cpu().numpy()
-    written.flush()
+    # Plain writes, not a writable memory map: a full disk raises here, there it kills.
+    with path.open("wb") as file:
+        header = {"descr": "<f4", "fortran_order": False, "shape": (len(split), *shape)}
+        np.lib.format.write_array_header_1_0(file, header)
+        for first in range(0, len(split), BATCH):
+            part = _of_batch(network, data, split.images[first : first + BATCH])
+            file.write(np.ascontiguousarray(part.cpu().numpy(), dtype="<f4").data)
 
 
 def _computed(network: PretrainedNetwork, data: DeviceData, split: DeviceSplit) -> Tensor:
@@ -114,8 +115,15 @@ def _computed(network: PretrainedNetwork, data: DeviceData, split: DeviceSplit) 
 
 @torch.no_grad()
 def _of_batch(network: PretrainedNetwork, data: DeviceData, images: Tensor) -> Tensor:
+    """Return the features of some images.
+
+    Raises `UserError` if they are not finite, which training would report as a failure of its own.
+    """
     pixels = data.normalise(images.to(data.scale.device))
-    return network.frozen_features(pixels)
+    features = network.frozen_features(pixels)
+    if not features.isfinite().all():
+        raise UserError("network.backbone: features of images that are not finite numbers")
+    return features
 
 
 def _has_room(features: Iterable[Tensor], device: torch.device) -> bool:

@@ -1,15 +1,19 @@
 """Features are computed once for each data, backbone and weights, and mapped afterwards."""
 
+import errno
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
+from commands.errors import UserError
 from mame_cnn.cohort import Cohort
 from mame_cnn.config import Config, Trained
 from mame_cnn.device_data import DeviceData, with_validation
+from mame_cnn.families.pretrained import PretrainedNetwork
 from mame_cnn.fusion import fusion_key
 from mame_cnn.pretrained import features
 from tests.mame_cnn.factory import make_data
@@ -96,6 +100,33 @@ def test_a_damaged_file_is_computed_again(
     after = opened(transfer_config(*own), known_data()).inputs.train.images
     assert len(computed) == 4
     assert torch.equal(before, after)
+
+
+def test_a_full_disk_is_an_error_and_leaves_nothing(
+    own: tuple[Trained, Path, str], cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    # A map that is written to is not asked: where a block is missing, the process is killed.
+    monkeypatch.setattr(np.lib.format, "open_memmap", lambda *_, **__: pytest.fail("a map"))
+    monkeypatch.setattr(np.lib.format, "write_array_header_1_0", full)
+    with pytest.raises(UserError, match="the disk filled up"):
+        opened(transfer_config(*own), known_data())
+    assert not list(cache.rglob("*.npy"))
+
+
+@pytest.mark.parametrize("digest", ["0123456789ab", ""])
+def test_features_that_are_no_numbers_are_refused(
+    own: tuple[Trained, Path, str], cache: Path, monkeypatch: pytest.MonkeyPatch, digest: str
+) -> None:
+    def overflowing(network: PretrainedNetwork, images: torch.Tensor) -> torch.Tensor:
+        return torch.full((len(images), 4), torch.inf)
+
+    monkeypatch.setattr(PretrainedNetwork, "frozen_features", overflowing)
+    with pytest.raises(UserError, match="features of images that are not finite numbers"):
+        opened(transfer_config(*own), known_data(digest))
+    assert not list(cache.rglob("*.npy"))
 
 
 def test_validation_images_that_are_trained_on_have_features_of_their_own(
