@@ -73,9 +73,7 @@ class _RayWorkers(Workers):
         super().__init__(opened, display, min(hang_limit_s, 20.0))
         self._cluster = cluster
         self._until_s = math.inf if timeout_s is None else time.monotonic() + timeout_s
-        self._order = Order(
-            need, lambda: arguments(self._until_s - time.monotonic()), hang_limit_s, opened.name
-        )
+        self._order = Order(need, lambda: arguments(self._left_s()), hang_limit_s, opened.name)
         self._lost: set[int] = set()
         """Trials of workers that have died."""
 
@@ -112,6 +110,10 @@ class _RayWorkers(Workers):
             self.display.said(f"worker {worker.number}: {event[1]}; the others go on")
             return
         super().show(worker, event)
+
+    def _left_s(self) -> float:
+        """Return for how long a worker that has its place now may search."""
+        return max(0.0, self._until_s - time.monotonic())
 
     def _others_work(self, worker: Worker) -> bool:
         others = (other for other in self._placed() if other is not worker)

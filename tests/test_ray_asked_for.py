@@ -9,10 +9,13 @@ from types import SimpleNamespace
 import pytest
 
 from commands.errors import UserError
+from search.display import QuietDisplay
 from search.events import read_line
 from search.options import check_engine, make_parser
 from search.ray_cluster import Cluster, Need, reached
+from search.ray_engine import _RayWorkers
 from search.ray_host import Host
+from tests.search.studies import opened_in
 
 ROOT = Path(__file__).parents[1]
 
@@ -111,6 +114,19 @@ def test_an_interruption_that_comes_before_the_process_ends_it(
     while how is None:
         _, how = host.hear()
     assert how in ("Interrupt", "KeyboardInterrupt")
+
+
+def test_a_worker_that_gets_its_place_too_late_has_no_time_left(tmp_path: Path) -> None:
+    cluster, need = a_cluster({"CPU": 1}), Need(1, 0)
+    given: list[float] = []
+
+    def arguments(left_s: float) -> list[str]:
+        given.append(left_s)
+        return []
+
+    late = _RayWorkers(opened_in(tmp_path), QuietDisplay(), cluster, arguments, need, -0.5, 600)
+    late._order.arguments()
+    assert given == [0]
 
 
 def test_a_node_without_the_folder_refuses(tmp_path: Path) -> None:
