@@ -1,7 +1,6 @@
 """`python -m mame_cnn.ensemble DIR|CONFIG.toml...`: train the best, combine them, and prove it."""
 
 import argparse
-import shutil
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
@@ -21,7 +20,7 @@ from mame_cnn.ensemble_file import ENSEMBLE
 from mame_cnn.ensemble_making import Making, Wishes
 from mame_cnn.ensemble_members import Recipe, common_source, jobs, read_recipes
 from mame_cnn.ensemble_model import Ensemble
-from mame_cnn.evaluate import EVALUATION, evaluate_run
+from mame_cnn.evaluate import evaluate_run
 from mame_cnn.metadata_row import metadata_of
 from mame_cnn.onnx_export import ONNX, check_installed, export
 from mame_cnn.opening import open_model
@@ -115,8 +114,6 @@ def make_ensemble(
             assert isinstance(ensemble, Ensemble), "its file has just been written"
             if onnx:
                 export(ensemble, folder / ONNX)
-            # In place of what an earlier ensemble had.
-            shutil.rmtree(folder / EVALUATION, ignore_errors=True)
             evaluate_run(
                 folder,
                 data=dataset.source,

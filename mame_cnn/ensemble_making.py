@@ -4,6 +4,8 @@ Members are trained or found, asked about validation images, combined as wins ou
 written down; specialists are trained after them and kept if they win.
 """
 
+import os
+import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -22,11 +24,13 @@ from mame_cnn.ensemble_choice import Choice, choose
 from mame_cnn.ensemble_file import write_ensemble
 from mame_cnn.ensemble_members import Job, MemberTraining
 from mame_cnn.ensemble_model import Ensemble, Member, Specialists
-from mame_cnn.ensemble_summary import figures, say, write_tables
+from mame_cnn.ensemble_summary import TABLES, figures, say, write_tables
 from mame_cnn.environment import environment
+from mame_cnn.evaluate import EVALUATION
 from mame_cnn.evaluation import evaluate
 from mame_cnn.final_training import Failed
 from mame_cnn.model import Model, Probs
+from mame_cnn.onnx_export import ONNX
 from mame_cnn.probabilities_file import write_probabilities
 from mame_cnn.run_folder import unfinished_run
 from mame_cnn.run_keeper import RunKeeper
@@ -68,8 +72,9 @@ class Making:
 
         What is to be trained on validation images too is trained without them first, to choose.
         """
-        labels, classes = self.dataset.val.labels, self.dataset.classes
-        folds_of(labels, len(classes), classes)  # refuses what could not be compared in the end
+        classes = self.dataset.classes
+        # Refuses what could not be compared once all members are trained.
+        folds_of(self.dataset.val.labels, len(classes), classes)
         without = replace(self.plan, uses_val=False)
         members = self._members(jobs, without, "members")
         probs = self._asked(members)
@@ -88,13 +93,24 @@ class Making:
             provenance={"environment": environment(self.device, self.precision)},
         )
         with naming(self.folder):
-            write_ensemble(self.folder, ensemble)
-            split = self.dataset.val
-            write_probabilities(
-                self.folder / OUT_OF_FOLD, choice.probs, labels, split.names, classes
-            )
-            write_tables(self.folder, choice, members)
+            self._write(ensemble, choice, members)
         say(self.console, choice, members, ensemble)
+
+    def _write(self, ensemble: Ensemble, choice: Choice, members: Sequence[Member]) -> None:
+        """Put the ensemble in place of an earlier one.
+
+        Whenever this is cut short, nothing of one ensemble lies beside the other's file: what is
+        missing then is told as missing, and the same command makes it.
+        """
+        folder, val = self.folder, self.dataset.val
+        unfinished = folder / f".unfinished-{OUT_OF_FOLD}"
+        write_probabilities(unfinished, choice.probs, val.labels, val.names, self.dataset.classes)
+        for name in (OUT_OF_FOLD, *TABLES, ONNX):
+            (folder / name).unlink(missing_ok=True)
+        shutil.rmtree(folder / EVALUATION, ignore_errors=True)
+        write_ensemble(folder, ensemble)
+        os.replace(unfinished, folder / OUT_OF_FOLD)
+        write_tables(folder, choice, members)
 
     def _members(self, jobs: Sequence[Job], plan: Plan, room: str) -> list[Member]:
         """Return the members of all jobs that could be trained, and tell of the others."""

@@ -13,6 +13,10 @@ from rich.table import Table
 from mame_cnn.ensemble_choice import Choice
 from mame_cnn.ensemble_model import Ensemble, Member
 
+_COMBINERS, _MEMBERS = "combiners.csv", "members.csv"
+TABLES = (_COMBINERS, _MEMBERS)
+"""What an ensemble's folder gets beside its file."""
+
 
 def figures(choice: Choice) -> dict[str, Any]:
     """Return the choice's figures as an ensemble's file keeps them."""
@@ -36,14 +40,14 @@ def figures(choice: Choice) -> dict[str, Any]:
 
 
 def write_tables(folder: Path, choice: Choice, members: Sequence[Member]) -> None:
-    """Write `combiners.csv` and `members.csv`."""
+    """Write all `TABLES`."""
     rows = [
         {"views": views, **asdict(row)}
         for views, comparison in choice.comparisons.items()
         for row in comparison.rows
     ]
-    pd.DataFrame(rows).to_csv(folder / "combiners.csv", index=False)
-    pd.DataFrame(_member_rows(members)).to_csv(folder / "members.csv", index=False)
+    pd.DataFrame(rows).to_csv(folder / _COMBINERS, index=False)
+    pd.DataFrame(_member_rows(members)).to_csv(folder / _MEMBERS, index=False)
 
 
 def say(console: Console, choice: Choice, members: Sequence[Member], ensemble: Ensemble) -> None:
