@@ -59,7 +59,7 @@ def val_answer(
     asked = answer(model, dataset.val, device, precision)
     if model.data_digest != dataset.digest:
         return asked
-    if any(_saw_validation(one) for one in networks(model)):
+    if any(one.saw_val for one in networks(model)):
         return replace(asked, note="Far too good: these images were trained on.")
     if isinstance(model, Model):
         return asked
@@ -82,8 +82,3 @@ def networks(model: Model | Ensemble) -> tuple[Model, ...]:
     if isinstance(model, Model):
         return (model,)
     return tuple(network.model for network in model.networks)
-
-
-def _saw_validation(model: Model) -> bool:
-    training = model.provenance.get("training")
-    return isinstance(training, Mapping) and training.get("splits") == "train+val"
