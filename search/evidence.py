@@ -1,6 +1,6 @@
 """All that is known of a study, gathered once for its notebook entry and its report."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -76,7 +76,8 @@ def gather(
     histories = _histories(trials, artifacts)
     predictions = _best_predictions(trials, artifacts)
     comparison = _comparison(study, trials, artifacts, notes)
-    earlier = _earlier(place, study, builds_on) if comparison is not None else []
+    earlier = _earlier(place, study, builds_on)
+    pairs = tuple(_pairs(study, comparison, earlier, artifacts, notes))
     findings, trial_findings = _diagnosis(trials, histories, predictions, attrs, epochs, notes)
     return Evidence(
         name=study.study_name,
@@ -86,7 +87,7 @@ def gather(
         cost=cost_of(all_trials, epochs, histories),
         histories=histories,
         comparison=comparison,
-        pairs=tuple(_pairs(study, earlier, artifacts, notes)),
+        pairs=pairs,
         notes=tuple(notes),
         findings=findings,
         trial_findings=trial_findings,
@@ -126,28 +127,39 @@ def _comparison(
         return None
 
 
-def _earlier(place: Place, study: Study, names: Sequence[str]) -> list[Study]:
+def _earlier(place: Place, study: Study, names: Sequence[str]) -> Iterator[Study]:
     there = optuna.get_all_study_names(place.storage)
-    return [
-        load_study(place, name) for name in names if name in there and name != study.study_name
-    ]
+    for name in names:
+        if name in there and name != study.study_name:
+            yield load_study(place, name)
 
 
 def _pairs(
-    study: Study, earlier: Sequence[Study], artifacts: Artifacts | None, notes: list[str]
+    study: Study,
+    comparison: Comparison | None,
+    earlier: Iterable[Study],
+    artifacts: Artifacts | None,
+    notes: list[str],
 ) -> Iterator[Pair]:
-    """Yield the study against each earlier one; with one at a time a refusal spoils no other."""
+    """Yield the study against each earlier one; with one at a time a refusal spoils no other.
+
+    Args:
+        comparison: the study's own, whose notes are told with it.
+        notes: gets why there is none with an earlier one.
+    """
+    if comparison is None or artifacts is None:
+        return
     for other in earlier:
-        assert artifacts is not None, "there is a comparison"
-        if not ranked(other.get_trials(deepcopy=False)):
-            continue
         try:
             compared = compare_studies([other, study], artifacts)
         except UserError as error:
-            reason = " ".join(str(error).split())
-            notes.append(f"Not compared with {other.study_name}: {reason}.")
-            continue
-        yield from compared.pairs
+            reasons = [" ".join(str(error).split())]
+        else:
+            yield from compared.pairs
+            if compared.pairs:
+                continue
+            reasons = [note for note in compared.notes if note not in comparison.notes]
+        notes.append(f"Not compared with {other.study_name}: {'; '.join(reasons)}.")
 
 
 def _diagnosis(

@@ -1,5 +1,6 @@
 """What is gathered of a study for its entry and its report."""
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -7,8 +8,10 @@ from optuna.trial import TrialState
 
 from search.artifacts import Artifacts
 from search.evidence import Evidence, gather
+from search.predictions import FILE
 from search.trainer import Member
 from tests.search.fake_trainer import FakeTrainer
+from tests.search.predicting import left_by
 from tests.search.studies import opened_in, searched, trials_in
 
 
@@ -28,3 +31,29 @@ def test_the_time_of_a_study_has_that_before_a_stop(tmp_path: Path) -> None:
     assert (stopped.state, successor.state) == (TrialState.FAIL, TrialState.COMPLETE)
     spans = [trial.duration.total_seconds() for trial in (stopped, successor) if trial.duration]
     assert evidence_in(tmp_path).cost.busy_s == pytest.approx(sum(spans), abs=1e-5)
+
+
+def test_a_study_that_it_builds_on_and_whose_files_are_gone_is_told(tmp_path: Path) -> None:
+    def files(member: Member) -> dict[str, bytes]:
+        return left_by(range(20 + member.key))
+
+    searched(
+        tmp_path, 2, name="first", artifacts=tmp_path / "lost", trainer=FakeTrainer(files=files)
+    )
+    searched(tmp_path, 2, trainer=FakeTrainer(files=files), artifacts=tmp_path / "a")
+    shutil.rmtree(tmp_path / "lost")
+    evidence = evidence_in(tmp_path, "first")
+    assert evidence.pairs == ()
+    assert evidence.notes == (
+        f"Not compared with first: study first: left out, no {FILE} is kept: trial 0, 1.",
+    )
+
+
+def test_a_study_that_it_builds_on_without_a_complete_trial_is_told(tmp_path: Path) -> None:
+    def files(member: Member) -> dict[str, bytes]:
+        return left_by(range(20 + member.key))
+
+    opened_in(tmp_path, name="first")
+    searched(tmp_path, 2, trainer=FakeTrainer(files=files), artifacts=tmp_path / "a")
+    evidence = evidence_in(tmp_path, "first")
+    assert evidence.notes == ("Not compared with first: study first: no trial is complete yet.",)
