@@ -93,7 +93,11 @@ def make_parser() -> argparse.ArgumentParser:
     )
     add("--seed", type=whole(at_least=0), default=0, metavar="S", help="default: 0")
     add(
-        "--timeout", type=seconds, metavar="SECONDS", help="stop before the epoch that is too long"
+        "--timeout",
+        type=seconds,
+        metavar="SECONDS",
+        help="the whole search's time, from when it is ready to train; it stops before the epoch "
+        "that would end too late",
     )
     add(
         "--checkpoint-every",

@@ -28,3 +28,8 @@ def test_what_is_no_number_of_workers_or_members_is_refused(
 
 def test_how_workers_are_started_is_not_offered_to_people() -> None:
     assert "--as-worker" not in make_parser().format_help()
+
+
+def test_the_timeout_is_said_to_be_the_whole_searchs() -> None:
+    described = " ".join(make_parser().format_help().split())
+    assert "--timeout SECONDS the whole search's time, from when it is ready to train" in described
