@@ -7,12 +7,12 @@ import argparse
 import sys
 import uuid
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from optuna.study import Study
-from optuna.trial import TrialState
 
 from commands.errors import exit_status
+from search.doctor.dead_trials import is_dead, running
 from search.loading import load_study
 from search.place_options import add_storage
 from search.stopping import STOP
@@ -33,17 +33,22 @@ def main(argv: Sequence[str] | None = None) -> int:
     if not asked:
         print(f"study {study.study_name}: nothing is running")
     for process, n_trials in asked.items():
-        trials = "1 trial" if n_trials == 1 else f"{n_trials} trials"
-        print(f"asked {process}: {trials}, to the end of the epoch under way")
+        print(f"asked {process}: {_trials(n_trials)}, to the end of the epoch under way")
+    if n_dead := sum(map(is_dead, running(study))):
+        print(f"{_trials(n_dead)} of processes that have died: the next search goes on with them")
     return 0
 
 
 def ask_to_stop(study: Study) -> Counter[str]:
-    """Ask all who search a study to stop; return how many trials each process runs."""
+    """Ask all who search a study to stop; return how many trials each living process runs."""
     study.set_user_attr(STOP, uuid.uuid4().hex)
-    running = study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
-    owners = (trial.user_attrs.get(OWNER, {}) for trial in running)
-    return Counter(f"process {own.get('pid')} on {own.get('host')}" for own in owners)
+    owners = (trial.user_attrs.get(OWNER) for trial in running(study) if not is_dead(trial))
+    known = (own if isinstance(own, Mapping) else {} for own in owners)
+    return Counter(f"process {own.get('pid')} on {own.get('host')}" for own in known)
+
+
+def _trials(n: int) -> str:
+    return "1 trial" if n == 1 else f"{n} trials"
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -1,3 +1,4 @@
+import os
 import signal
 from collections.abc import Iterator
 from pathlib import Path
@@ -7,10 +8,11 @@ import pytest
 
 from search.interrupts import SIGNALS
 from search.outcome import Outcome, stopped
+from search.owner import this_process
 from search.stop import main
 from search.stopping import GRACE_S, Stop, request
 from search.trainer import Member
-from search.trials import INTERRUPTED
+from search.trials import INTERRUPTED, OWNER
 from tests.search.fake_trainer import FakeTrainer
 from tests.search.studies import opened_in, searched, trials_in
 
@@ -113,6 +115,22 @@ def test_a_study_that_nobody_searches_is_said_to_be(
     searched(tmp_path, 1)
     main(["small", "--storage", str(tmp_path / "journal.log")])
     assert "nothing is running" in capsys.readouterr().out
+
+
+def test_dead_processes_are_asked_nothing(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    searched(tmp_path, 1)
+    study = opened_in(tmp_path).study
+    for own in ({**this_process(), "started": "before"}, this_process(), None):
+        running = study.ask()
+        if own:
+            running.set_user_attr(OWNER, own)
+    main(["small", "--storage", str(tmp_path / "journal.log")])
+    (asked, left) = capsys.readouterr().out.splitlines()
+    assert asked.startswith(f"asked process {os.getpid()} on ")
+    assert asked.endswith(": 1 trial, to the end of the epoch under way")
+    assert left == "2 trials of processes that have died: the next search goes on with them"
 
 
 def test_the_outcome_says_how_to_go_on() -> None:
