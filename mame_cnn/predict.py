@@ -11,7 +11,9 @@ import torch
 
 from commands.arguments import whole
 from commands.errors import UserError, check_can_be_written, exit_status, naming
+from mame_cnn.answers import networks
 from mame_cnn.data.listing import counted, some
+from mame_cnn.data.load import test_files
 from mame_cnn.data.progress import in_threads
 from mame_cnn.decoding import decoded
 from mame_cnn.device import choose_device
@@ -22,6 +24,8 @@ from mame_cnn.onnx_export import export
 from mame_cnn.opening import open_model
 from mame_cnn.precision import choose_precision
 
+_MOST_BYTES = 2**28
+"""Of images in memory, where a batch does not need more."""
 EXAMPLES = """\
 examples:
   python -m mame_cnn.predict studies/regularization/runs/best-01 photo.jpg
@@ -63,13 +67,16 @@ def predictions(
 ) -> pd.DataFrame:
     """Return a row an image: its path, the predicted class, the probability of each class.
 
-    Raises `UserError` naming all images that cannot be read. At no time more than one batch of
-    images is in memory.
+    Raises `UserError` naming all images that cannot be read, or that are of the test split of the
+    data that the model was trained on. Images come into memory part by part.
     """
+    _check_are_not_of_test(model, paths)
     faults: list[str] = []
     parts = []
-    for first in range(0, len(paths), batch):
-        read = list(in_threads(lambda path: decoded(path, model), paths[first : first + batch]))
+    # Many batches at once, as the network is built anew for each part.
+    step = max(batch, _MOST_BYTES // (model.image_size**2 * model.channels))
+    for first in range(0, len(paths), step):
+        read = list(in_threads(lambda path: decoded(path, model), paths[first : first + step]))
         faults += [each for each in read if isinstance(each, str)]
         if not faults:  # else only the other unreadable images are still of interest
             images = np.stack([each for each in read if not isinstance(each, str)])
@@ -83,6 +90,16 @@ def predictions(
     table.insert(0, "image", [str(path) for path in paths])
     table.insert(1, "predicted", [model.classes[k] for k in probs.argmax(1)])
     return table
+
+
+def _check_are_not_of_test(model: Model | Ensemble, paths: Sequence[Path]) -> None:
+    sources = {network.config.data.source for network in networks(model)}
+    closed = {str(path) for source in sources for path in test_files(source, paths)}
+    if closed:
+        head = f"{counted(len(closed), 'image')} of the test split, which is opened once, by"
+        raise UserError(
+            "\n".join([f"{head} `python -m mame_cnn.evaluate RUN --test`:", *some(sorted(closed))])
+        )
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -4,6 +4,7 @@ The test split has functions of its own, so that nothing else opens it by accide
 """
 
 import os
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -91,6 +92,23 @@ def list_test(source: str) -> TestListing:
         tuple(item.name for item in items),
         tuple(item.label for item in items),
     )
+
+
+def test_files(source: str, paths: Iterable[Path]) -> list[Path]:
+    """Return those of the paths that are files of a source's test split; none is opened.
+
+    A source that is not there, or no longer any data, has no such files.
+    """
+    folder = Path(source).expanduser().resolve()
+    inside = {path: file for path in paths if (file := path.resolve()).is_relative_to(folder)}
+    if source == digits.NAME or not inside:
+        return []
+    try:
+        items = read_listing(source).splits["test"]
+    except UserError:
+        return []
+    closed = {item.path.resolve() for item in items}
+    return [path for path, file in inside.items() if file in closed]
 
 
 def load_test(

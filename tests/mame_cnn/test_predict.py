@@ -1,6 +1,8 @@
 """The command that says what any images show."""
 
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -8,13 +10,17 @@ import pytest
 from PIL import Image
 
 from commands.errors import UserError
+from mame_cnn import predict
+from mame_cnn.classifier import Classifier
 from mame_cnn.config_file import write_config
 from mame_cnn.data.load import load_dataset
 from mame_cnn.ensemble_file import write_ensemble
-from mame_cnn.model_file import write_model
+from mame_cnn.model import Model
+from mame_cnn.model_file import WEIGHTS, write_model
 from mame_cnn.parameters import config_from_params
 from mame_cnn.predict import main
 from mame_cnn.train import main as train
+from tests.mame_cnn.data.conftest import Factory
 from tests.mame_cnn.models import (
     CLASSES,
     CPU,
@@ -130,3 +136,73 @@ def test_a_trained_run_predicts_files_as_it_did_its_validation_images(tmp_path: 
     found = pd.read_csv(tmp_path / "out.csv").iloc[:, 2:]
     trained = pd.read_csv(run / "val_probabilities.csv").iloc[:4, 2:]
     np.testing.assert_allclose(found, trained, atol=1e-5)
+
+
+def test_a_network_is_built_once_for_many_batches(
+    weights: Path, paths: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    built, classifier = [], Model.classifier
+
+    def noting(model: Model, *arguments: Any) -> Classifier:
+        built.append(model)
+        return classifier(model, *arguments)
+
+    monkeypatch.setattr(Model, "classifier", noting)
+    assert command(weights, *paths, "--batch", 2) == 0
+    assert len(built) == 1
+
+
+def test_more_images_than_fit_into_memory_are_read_in_parts(
+    tmp_path: Path, weights: Path, paths: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert command(weights, *paths, "--out", tmp_path / "once.csv") == 0
+    monkeypatch.setattr(predict, "_MOST_BYTES", 2 * IMAGES[0].nbytes)
+    assert command(weights, *paths, "--out", tmp_path / "parts.csv", "--batch", 1) == 0
+    once, parts = (pd.read_csv(tmp_path / f"{name}.csv") for name in ("once", "parts"))
+    pd.testing.assert_frame_equal(once, parts)
+
+
+@pytest.mark.parametrize("is_ensemble", [False, True])
+def test_images_of_the_test_split_are_refused_and_others_of_the_data_are_not(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], is_ensemble: bool
+) -> None:
+    counts = {split: {"bronze": 2, "clay": 2} for split in ("train", "val", "test")}
+    data = Factory(tmp_path / "data").mame(counts)
+    closed, val = (sorted(data.glob(f"data_256/{split}.*")) for split in ("test", "val"))
+    (tmp_path / "link").symlink_to(closed[0])
+    run = trained_on(str(data), tmp_path / "run", is_ensemble)
+
+    with pytest.raises(UserError, match=r"mame_cnn\.evaluate RUN --test") as raised:
+        command(run, val[0], closed[1], tmp_path / "link")
+
+    told = str(raised.value)
+    assert "2 images of the test split" in told
+    assert str(closed[1]) in told
+    assert str(tmp_path / "link") in told
+    assert command(run, *val) == 0
+
+
+@pytest.mark.parametrize("source", [".", "/", "digits", "gone"])
+def test_data_that_are_not_there_keep_no_image_from_being_looked_at(
+    tmp_path: Path, paths: list[str], monkeypatch: pytest.MonkeyPatch, source: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert command(trained_on(source, tmp_path / "run"), paths[0]) == 0
+
+
+def trained_on(source: str, folder: Path, is_ensemble: bool = False) -> Path:
+    """Write a model, or an ensemble, that says what it was trained on."""
+
+    def said(model: Model) -> Model:
+        data = model.config.data.model_copy(update={"source": source})
+        return replace(model, config=model.config.model_copy(update={"data": data}))
+
+    folder.mkdir()
+    if is_ensemble:
+        made = make_ensemble()
+        members = tuple(replace(member, model=said(member.model)) for member in made.members)
+        write_members(folder, made := replace(made, members=members))
+        write_ensemble(folder, made)
+    else:
+        write_model(folder / WEIGHTS, said(make_model()))
+    return folder
