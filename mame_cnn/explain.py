@@ -106,15 +106,21 @@ def explain_runs(
         progress=not is_quiet,
     )
     task.check_layers()
-    place = out or _default_place(runs[0])
+    explained = _written(task, out or _default_place(runs[0]))
+    for line in chain(explained.notes, _lines(explained.explanation)):
+        console.print(line, markup=False)
+    where = explained.folder
+    console.print(f"written to {where}, all of it in {where / PAGE}", markup=False)
+    return explained
+
+
+def _written(task: Task, place: Path) -> Explained:
+    """Look at all images, and write what is found to a place, or beside what is there."""
     with unfinished_run(place.parent) as unfinished:
         found, notes = task.explanation()
         write_explanation(unfinished, found, _title(task), _facts(task, found), notes)
         again = numbered(place.parent, f"{place.name}-again")
         folder = place_run(unfinished, chain([place], again))
-    for line in chain(notes, _lines(found)):
-        console.print(line, markup=False)
-    console.print(f"written to {folder}, all of it in {folder / PAGE}", markup=False)
     return Explained(folder, found, tuple(notes))
 
 

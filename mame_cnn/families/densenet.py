@@ -92,12 +92,8 @@ def dense_net(network: DenseNet, *, channels: int, n_classes: int) -> nn.Sequent
     last: OrderedDict[str, nn.Module] = OrderedDict()
     if not network.cut:
         last = OrderedDict(norm=parts.norm5, activation=nn.ReLU())
-    dense: OrderedDict[str, nn.Module] = OrderedDict()
-    for number, layer in enumerate(network.dense, start=1):
-        dense[f"linear{number}"] = nn.Linear(width, layer.width)
-        dense[f"activation{number}"] = _activation(network.activation, layer.width)
-        dense[f"dropout{number}"] = nn.Dropout(layer.drop_rate)
-        width = layer.width
+    dense = _dense(network, width)
+    width = network.dense[-1].width if network.dense else width
     return nn.Sequential(
         OrderedDict(
             stem=nn.Sequential(stem),
@@ -105,10 +101,21 @@ def dense_net(network: DenseNet, *, channels: int, n_classes: int) -> nn.Sequent
             last=nn.Sequential(last),
             head=_Mean(),
             head_dropout=nn.Dropout(network.head_drop_rate),
-            dense=nn.Sequential(dense),
+            dense=dense,
             output=nn.Linear(width, n_classes),
         )
     )
+
+
+def _dense(network: DenseNet, features: int) -> nn.Sequential:
+    """Return the hidden dense layers, on vectors of so many features."""
+    layers: OrderedDict[str, nn.Module] = OrderedDict()
+    for number, layer in enumerate(network.dense, start=1):
+        layers[f"linear{number}"] = nn.Linear(features, layer.width)
+        layers[f"activation{number}"] = _activation(network.activation, layer.width)
+        layers[f"dropout{number}"] = nn.Dropout(layer.drop_rate)
+        features = layer.width
+    return nn.Sequential(layers)
 
 
 class _Mean(nn.Module):

@@ -220,11 +220,6 @@ class PretrainedNetwork(CohortNetwork):
             ]
         )
 
-    def state_shapes(self) -> dict[str, tuple[int, ...]]:
-        """Return the shapes of a member's weights and statistics by name."""
-        own = {name: (*tensor.shape[1:],) for name, tensor in self.state_dict().items()}
-        return {**own, **{name: (*t.shape,) for name, t in self._frozen_state().items()}}
-
     def state_faults(self, shapes: Mapping[str, tuple[int, ...]]) -> list[str]:
         """Return how shapes, by name, differ from those of a member's weights and statistics."""
         frozen = {name: (*tensor.shape,) for name, tensor in self._frozen_state().items()}

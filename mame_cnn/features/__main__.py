@@ -102,6 +102,19 @@ def _parser() -> argparse.ArgumentParser:
         "the digits",
     )
     add("--layers", nargs="+", metavar="NAME", help=f"default: {DEFAULTS['layers']}")
+    _add_classifier(parser)
+    _add_backbone(parser)
+    add("--list-layers", action="store_true", help="show the network's layers, and end")
+    add("--seed", type=whole(at_least=0), metavar="S", help="default: 0")
+    add("--device", default="auto", help="auto, cpu, cuda or cuda:1")
+    add("--out", type=Path, metavar="DIR", help="default: studies/features/NETWORK-01")
+    add("--quiet", action="store_true", help="print errors only")
+    return parser
+
+
+def _add_classifier(parser: argparse.ArgumentParser) -> None:
+    """Add what the classifier is, and what it sees."""
+    add = parser.add_argument
     add("--classifier", choices=CLASSIFIERS, help=f"default: {DEFAULTS['classifier']}")
     add("--trees", type=whole(at_least=1), metavar="N", help=_default("trees"))
     add(
@@ -124,6 +137,11 @@ def _parser() -> argparse.ArgumentParser:
         help="size: the classifier sees width, height and aspect ratio of the photographs as "
         "well, which tell how a museum photographs (default: none)",
     )
+
+
+def _add_backbone(parser: argparse.ArgumentParser) -> None:
+    """Add what only a backbone's name leaves open."""
+    add = parser.add_argument
     add(
         "--weights",
         metavar="FILE",
@@ -136,12 +154,6 @@ def _parser() -> argparse.ArgumentParser:
         metavar="PX",
         help=f"of a backbone (default: {BACKBONE_IMAGE_SIZE}); a trained network has its own",
     )
-    add("--list-layers", action="store_true", help="show the network's layers, and end")
-    add("--seed", type=whole(at_least=0), metavar="S", help="default: 0")
-    add("--device", default="auto", help="auto, cpu, cuda or cuda:1")
-    add("--out", type=Path, metavar="DIR", help="default: studies/features/NETWORK-01")
-    add("--quiet", action="store_true", help="print errors only")
-    return parser
 
 
 def _default(name: str) -> str:

@@ -20,8 +20,6 @@ from torchvision.ops import StochasticDepth
 IMAGENET_MEAN = (0.485, 0.456, 0.406)  # of torchvision's ImageClassification presets
 IMAGENET_STD = (0.229, 0.224, 0.225)
 CHANNELS = 3
-HASH_DIGITS = 8
-"""Of a file's SHA-256 that torchvision writes into its name."""
 
 
 @dataclass(frozen=True)
