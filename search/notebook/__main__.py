@@ -56,10 +56,10 @@ def write_entries(place: Place, artifacts: Artifacts) -> list[str]:
         studies = place.storage.get_all_studies()
         if not studies:
             raise UserError(f"--storage {place.given}: it holds no study yet")
-        studies = sorted(studies, key=lambda study: study.user_attrs[NUMBER])
-        names = [study.study_name for study in studies]
-        for name in names:
-            conclude(place, load_study(place, name), artifacts)
+    studies = sorted(studies, key=lambda study: study.user_attrs[NUMBER])
+    names = [study.study_name for study in studies]
+    for name in names:
+        conclude(place, load_study(place, name), artifacts)
     return names
 
 
