@@ -73,6 +73,7 @@ def test_what_was_trained_on_validation_images_is_known_of_a_moved_network(
     assert kept.saw_val
     assert not replace(kept, data_digest="0123456789ab").saw_val
     assert evaluate([str(after), "--data", "digits"]) == 0
+    assert "Far too good: these images were trained on" in capsys.readouterr().out
     card = (after / "evaluation" / "model_card.md").read_text()
     assert "Validation images were trained on" in card
     # At another size images have another digest, and the name of the data tells.
