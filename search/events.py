@@ -63,7 +63,9 @@ class EventDisplay:
     def _send(self, *event: Any) -> None:
         # Where nobody listens any more, `stop_with_parent` ends the search in good order.
         with suppress(BrokenPipeError):
-            print(_SEPARATOR + json.dumps(event), file=self._stream, flush=True)
+            # One write, as signs of waiting come from another thread, and lines must stay whole.
+            self._stream.write(f"{_SEPARATOR}{json.dumps(event)}\n")
+            self._stream.flush()
 
 
 def read_line(line: str) -> tuple[str, list[Any] | None]:

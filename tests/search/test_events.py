@@ -88,3 +88,17 @@ def test_a_process_is_interrupted_when_its_parent_lets_go_of_it() -> None:
         assert process.stdout.readline() == "interrupted\n"
         assert process.wait() == 0
     assert signal.getsignal(signal.SIGINT) is before
+
+
+def test_an_event_is_one_write_so_that_threads_leave_lines_whole() -> None:
+    written: list[str] = []
+
+    class Recording(io.StringIO):
+        def write(self, text: str) -> int:
+            written.append(text)
+            return super().write(text)
+
+    display = EventDisplay(Recording())
+    display.storage(True, "away")
+    display.started(3)
+    assert [read_line(text)[1] for text in written] == [["storage", True, "away"], ["started", 3]]
