@@ -64,7 +64,7 @@ class ImageTrainer:
             "classes": list(dataset.classes),
             "counts": {"train": _counts(dataset.train, n), "val": _counts(dataset.val, n)},
         }
-        self.objective = {
+        self.objective: dict[str, str | int] = {
             "metric": f"best {self.metric} over the epochs",
             "epochs": epochs,
             "image_size": dataset.image_size,

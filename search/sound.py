@@ -4,18 +4,20 @@ A storage may come from a stranger or be damaged, and Optuna keeps whatever it i
 judges it, so that all behind it may trust what they read.
 """
 
+import json
 import math
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path, PurePath
-from typing import Any
+from typing import Annotated, Any
 
 from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, PlainValidator, ValidationError
+from pydantic_core import PydanticCustomError
 
 from commands.errors import UserError
 from commands.strangers import LARGEST, check_tree, shown
-from search.space_table import Integer, Text, checked_table
+from search.space_table import Text, checked_table
 from search.storage import Place
 
 _WHOLE = ("best_epoch", "continues", "place", "seed")
@@ -23,6 +25,15 @@ _TABLES = ("config", "deaths", "metrics", "owner")
 """Attributes of trials that are numbers, some of which name folders, or tables."""
 _N_TOLD = 10
 """Faults in one message."""
+_LONGEST_TEXT = 1000
+
+
+def _plain(value: object) -> object:
+    is_text = isinstance(value, str) and len(value) <= _LONGEST_TEXT
+    is_number = isinstance(value, int | float) and math.isfinite(value)
+    if value is None or is_text or is_number:
+        return value
+    raise PydanticCustomError("plain", "must be text, a finite number, true, false or None")
 
 
 class _Data(BaseModel):
@@ -40,7 +51,7 @@ class _Pins(BaseModel):
     model_config = ConfigDict(strict=True, extra="ignore")
     space_digest: Text = ""
     data: _Data | None = None
-    objective: dict[Text, Text | Integer | float | bool | None] = Field(default_factory=dict)
+    objective: dict[Text, Annotated[Any, PlainValidator(_plain)]] = Field(default_factory=dict)
 
 
 def check_sound(study: Study) -> None:
@@ -55,6 +66,20 @@ def check_sound(study: Study) -> None:
         raise UserError(
             f"study {study.study_name}: damaged, or not written by search.run:\n  {told}{more}"
         )
+
+
+def check_trainer(data: Mapping[str, Any], objective: Mapping[str, Any]) -> None:
+    """Raise `UserError` naming what of a trainer's a study could not be pinned to."""
+    pinned = {"data": dict(data), "objective": dict(objective)}
+    faults = list(_pin_faults(pinned))
+    if not faults:
+        try:
+            json.dumps(pinned["data"])
+        except (TypeError, ValueError) as error:
+            faults = [f"data: {error}"]
+    if faults:
+        told = "".join(f"\n  trainer.{fault}" for fault in faults)
+        raise UserError(f"the trainer's data and objective cannot be kept with a study:{told}")
 
 
 def study_folder(place: Place, name: str) -> Path:

@@ -13,7 +13,7 @@ from commands.errors import UserError
 from search import pins
 from search.checkpoints import IDENTITY
 from search.roll import Roll
-from search.sound import check_sound
+from search.sound import check_sound, check_trainer
 from search.space import Space
 from search.storage import Place
 from search.trainer import Trainer
@@ -44,6 +44,7 @@ class OpenStudy:
 def open_study(place: Place, name: str, space: Space, trainer: Trainer) -> OpenStudy:
     """Make the study, or load it; refuse one begun with another space, data or objective."""
     check_name(name)
+    check_trainer(trainer.data, trainer.objective)
     pinned = pins.pins(space, trainer)
     with place.lock:
         if name not in optuna.get_all_study_names(place.storage):

@@ -108,11 +108,14 @@ class Trainer(Protocol):
 
     @property
     def data(self) -> Mapping[str, Any]:
-        """Identity of the data: at least `name`, `source` and `digest`."""
+        """Identity of the data: at least the texts `name`, `source` and `digest`.
+
+        Whatever else JSON has may stand beside them.
+        """
 
     @property
-    def objective(self) -> Mapping[str, Any]:
-        """All else that comparable values share: metric, epochs, image size, seed."""
+    def objective(self) -> Mapping[str, str | float | None]:
+        """All else that comparable values share, by name: metric, epochs, image size, seed."""
 
     @property
     def environment(self) -> Mapping[str, str]:

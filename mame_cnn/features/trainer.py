@@ -71,7 +71,7 @@ class FeatureTrainer:
             "classes": list(dataset.classes),
             "counts": counts,
         }
-        self.objective = {
+        self.objective: dict[str, str | int] = {
             "metric": f"{self.metric} of a classifier on features",
             "epochs": self.epochs,
             "image_size": dataset.image_size,

@@ -1,5 +1,8 @@
+import math
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import optuna
 import pytest
@@ -36,6 +39,49 @@ def test_opening_a_study_again_continues_it(tmp_path: Path) -> None:
 def test_only_who_begins_a_study_is_told_that_it_is_new(tmp_path: Path) -> None:
     assert [opened_in(tmp_path).is_new for _ in range(2)] == [True, False]
     assert opened_in(tmp_path, name="another").is_new
+
+
+class Demanding(FakeTrainer):
+    """A trainer that says more of its objective."""
+
+    def __init__(self, **more: object) -> None:
+        super().__init__()
+        self.more = more
+
+    @property
+    def objective(self) -> Mapping[str, Any]:
+        return {**super().objective, **self.more}
+
+
+@pytest.mark.parametrize(
+    ("trainer", "expected"),
+    [
+        (
+            Demanding(weights=[1, 2]),
+            "trainer.objective.weights: must be text, a finite number, true, false or None, "
+            "got [1, 2]",
+        ),
+        (Demanding(part=math.nan), "trainer.objective.part: must be text, a finite number"),
+        (Demanding(epochs=0), "trainer.objective.epochs: must be an integer of at least 1, got 0"),
+        (FakeTrainer(data={"name": 3}), "trainer.data.name: Input should be a valid string"),
+        (FakeTrainer(data={"path": Path()}), "trainer.data: Object of type PosixPath is not JSON"),
+    ],
+)
+def test_a_trainer_whose_study_could_not_be_read_back_is_refused_before_it_is_begun(
+    trainer: FakeTrainer, expected: str, tmp_path: Path
+) -> None:
+    with pytest.raises(UserError) as refusal:
+        opened_in(tmp_path, trainer=trainer)
+    assert expected in str(refusal.value)
+    assert "damaged" not in str(refusal.value)
+    place = open_storage(str(tmp_path / "journal.log"))
+    assert optuna.get_all_study_names(place.storage) == []
+
+
+def test_a_trainer_may_say_plain_values_of_its_objective(tmp_path: Path) -> None:
+    trainer = Demanding(loss="focal", gamma=2.0, is_weighted=True, teacher=None, folds=5)
+    assert opened_in(tmp_path, trainer=trainer).is_new
+    assert not opened_in(tmp_path, trainer=trainer).is_new
 
 
 @pytest.mark.parametrize(

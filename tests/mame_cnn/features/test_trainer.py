@@ -61,7 +61,7 @@ def test_it_has_the_shape_of_a_trainer(trainer: FeatureTrainer) -> None:
 
     assert seam.epochs == 1
     assert seam.cohort_size({}, 8) == 1
-    assert seam.objective["looker"].endswith("run")
+    assert str(seam.objective["looker"]).endswith("run")
 
 
 def test_a_trial_is_over_after_its_fit_and_leaves_what_it_said(trainer: FeatureTrainer) -> None:
