@@ -71,7 +71,10 @@ def make_display(
 
 
 class QuietDisplay:
-    """Shows nothing but what must be known."""
+    """Shows nothing, not even that files or checkpoints are not kept.
+
+    The search goes on after whatever is said here; what ends it is printed without a display.
+    """
 
     def opened(self, standing: Tally) -> None:
         """Show nothing."""
