@@ -12,7 +12,7 @@ STUDY = "search"
 _BARE_SPACE = """\
 from dataclasses import replace
 
-from search.space_file import load_space
+from search.space.file import load_space
 
 SPACE = replace(load_space({path!r}), baselines=())
 """

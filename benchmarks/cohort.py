@@ -28,16 +28,16 @@ from benchmarks.synthetic import N_TRAIN, N_VAL, mame_shaped
 from benchmarks.techniques import TECHNIQUES, Epoch, Technique
 from commands.arguments import whole
 from commands.errors import UserError, exit_status
-from mame_cnn.batches import n_steps_per_epoch
-from mame_cnn.config import Config
+from mame_cnn.configuration.config import Config
+from mame_cnn.configuration.parameters import config_from_params
 from mame_cnn.data.dataset import Dataset
 from mame_cnn.data.load import load_dataset
 from mame_cnn.device import choose_device
-from mame_cnn.device_data import DeviceData, to_device
-from mame_cnn.network import infeasible
-from mame_cnn.parameters import config_from_params
+from mame_cnn.inputs.batches import n_steps_per_epoch
+from mame_cnn.inputs.device_data import DeviceData, to_device
+from mame_cnn.models.network import infeasible
 from mame_cnn.precision import choose_precision
-from mame_cnn.trainer import ImageTrainer
+from mame_cnn.trials.trainer import ImageTrainer
 
 GOAL_EPOCH_S, GOAL_RATIO, GOAL_STUDY_S = 0.35, 5.0, 300.0
 _SETTING = ("image_size", "experiment", "batch_size")

@@ -24,9 +24,9 @@ from benchmarks.postgres import find_programs, serving
 from benchmarks.report import Result, make_parser, measured, publish
 from commands.arguments import whole
 from commands.errors import UserError, exit_status
-from search.loading import load_study
-from search.storage import open_storage
-from search.trials import is_counted
+from search.storages.storage import open_storage
+from search.studies.loading import load_study
+from search.trials.reading import is_counted
 from tests.search.fake_trainer import FakeTrainer
 
 STORAGES = ("journal", "postgresql", "sqlite")

@@ -16,13 +16,13 @@ from multiprocessing.queues import SimpleQueue
 from multiprocessing.synchronize import Barrier
 from pathlib import Path
 
-from search.artifacts import Artifacts
-from search.display import QuietDisplay, Standing
-from search.engine import search
-from search.pruners import PRUNERS, make_pruner
-from search.samplers import SAMPLERS, make_sampler
-from search.storage import open_storage
-from search.study import open_study
+from search.displays.display import QuietDisplay, Standing
+from search.engine.engine import search
+from search.files.artifacts import Artifacts
+from search.sampling.pruners import PRUNERS, make_pruner
+from search.sampling.samplers import SAMPLERS, make_sampler
+from search.storages.storage import open_storage
+from search.studies.study import open_study
 from tests.search.fake_trainer import SPACE, FakeTrainer
 
 STUDY = "crowd"

@@ -22,30 +22,31 @@ from PIL import Image
 
 from commands.errors import UserError
 from mame_cnn.combining.combination import Weighted
-from mame_cnn.config import Config
-from mame_cnn.config_file import read_config, write_config
+from mame_cnn.configuration.config import Config
+from mame_cnn.configuration.config_file import read_config, write_config
+from mame_cnn.configuration.parameters import config_from_params
 from mame_cnn.data import mame_layout
 from mame_cnn.data.archive import unpack
 from mame_cnn.data.images import UnreadableImageError, read_image
-from mame_cnn.ensemble_file import ENSEMBLE, read_ensemble, write_ensemble
-from mame_cnn.ensemble_model import Ensemble, Member
-from mame_cnn.model import Model
-from mame_cnn.model_file import WEIGHTS, read_model, write_model
-from mame_cnn.network import build_network
-from mame_cnn.parameters import config_from_params
-from mame_cnn.probabilities_file import read_probabilities, write_probabilities
+from mame_cnn.evaluating.test_ledger import read_openings
+from mame_cnn.models.ensemble import Ensemble, Member
+from mame_cnn.models.ensemble_file import ENSEMBLE, read_ensemble, write_ensemble
+from mame_cnn.models.model import Model
+from mame_cnn.models.model_file import WEIGHTS, read_model, write_model
+from mame_cnn.models.network import build_network
+from mame_cnn.scoring.probabilities_file import read_probabilities, write_probabilities
 from mame_cnn.seeds import generator
-from mame_cnn.test_ledger import read_openings
-from search import pins, wording
-from search.artifacts import Artifacts
 from search.doctor.entry import read_lines
-from search.history import read_history
-from search.loading import load_study
-from search.predictions import read_predictions
+from search.files.artifacts import Artifacts
+from search.files.history import read_history
+from search.files.predictions import read_predictions
 from search.report.scale import Scale
-from search.space_file import load_space
-from search.space_table import checked_table
-from search.storage import open_storage
+from search.space import wording
+from search.space.file import load_space
+from search.space.table import checked_table
+from search.storages.storage import open_storage
+from search.studies import pins
+from search.studies.loading import load_study
 
 SPACES = Path(__file__).parents[1] / "spaces"
 _CLASSES = ("bronze", "clay", "silk, woven")

@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 import torch
 
+from mame_cnn.cohorts.progress import EpochResult
+from mame_cnn.cohorts.val_probabilities import FILE
 from mame_cnn.data.dataset import Dataset, Split
-from mame_cnn.progress import EpochResult
-from mame_cnn.trainer import ImageTrainer
-from mame_cnn.val_probabilities import FILE
+from mame_cnn.trials.trainer import ImageTrainer
 from search.space import Value
 from search.trainer import Member
 

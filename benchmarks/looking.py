@@ -12,7 +12,7 @@ from typing import Any
 
 from commands.errors import UserError
 from search.dashboard import address, make_dashboard
-from search.storage import Place, open_storage
+from search.storages.storage import Place, open_storage
 
 _BETWEEN_LOOKS_S = 0.5
 _LONGEST_ANSWER_S = 60.0

@@ -22,17 +22,17 @@ from benchmarks.report import Result, make_parser, measured, publish, verdict
 from benchmarks.studies import STUDY, run_study
 from commands.arguments import whole
 from commands.errors import UserError, exit_status
-from mame_cnn.cohort import Cohort
-from mame_cnn.config import Config
+from mame_cnn.cohorts.cohort import Cohort
+from mame_cnn.configuration.config import Config
 from mame_cnn.data.load import load_dataset
-from mame_cnn.device_data import to_device
+from mame_cnn.inputs.device_data import to_device
 from mame_cnn.precision import choose_precision
-from mame_cnn.trainer import ImageTrainer
-from search.display import QuietDisplay, Standing
-from search.loading import load_study
-from search.storage import open_storage
+from mame_cnn.trials.trainer import ImageTrainer
+from search.displays.display import QuietDisplay, Standing
+from search.storages.storage import open_storage
+from search.studies.loading import load_study
 from search.trainer import Member
-from search.trials import CONFIG
+from search.trials.reading import CONFIG
 
 EARLY = 5
 """The trial that later ones are compared with: by then one of most sizes has been seen."""

@@ -26,9 +26,9 @@ from torchvision.datasets import ImageFolder
 from benchmarks.plain_network import DEFAULTS, Params, PlainNetwork, last_map_px
 from commands.arguments import seconds, whole
 from commands.errors import exit_status
-from search.distributions import suggest
+from search.sampling.distributions import suggest
 from search.space import Space
-from search.space_file import load_space
+from search.space.file import load_space
 
 OPTIMIZERS = {
     "sgd": torch.optim.SGD,

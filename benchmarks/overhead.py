@@ -23,9 +23,9 @@ from benchmarks.report import Result, make_parser, publish, verdict
 from benchmarks.studies import run_study
 from commands.arguments import seconds, whole
 from commands.errors import exit_status
-from search.display import Display, LineDisplay, LiveDisplay, QuietDisplay
-from search.progress import Progress
-from search.samplers import SAMPLERS
+from search.displays.display import Display, LineDisplay, LiveDisplay, QuietDisplay
+from search.displays.progress import Progress
+from search.sampling.samplers import SAMPLERS
 
 DISPLAYS = ("quiet", "lines", "live")
 GOAL_SHARE, GOAL_EPOCH_MS = 0.03, 10.0

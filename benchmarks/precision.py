@@ -17,15 +17,15 @@ from benchmarks.experiments import AUGMENTATION
 from benchmarks.report import Result, make_parser, publish
 from commands.arguments import whole
 from commands.errors import exit_status
-from mame_cnn.cohort import Cohort
-from mame_cnn.config import Config
+from mame_cnn.cohorts.cohort import Cohort
+from mame_cnn.cohorts.progress import EpochResult
+from mame_cnn.configuration.config import Config
+from mame_cnn.configuration.parameters import config_from_params
 from mame_cnn.data.dataset import Dataset
 from mame_cnn.data.load import load_dataset
 from mame_cnn.device import choose_device
-from mame_cnn.device_data import DeviceData, to_device
-from mame_cnn.parameters import config_from_params
+from mame_cnn.inputs.device_data import DeviceData, to_device
 from mame_cnn.precision import choose_precision
-from mame_cnn.progress import EpochResult
 from spaces import regularization
 
 PRECISIONS = ("float32", "bfloat16")

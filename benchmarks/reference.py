@@ -16,17 +16,17 @@ import numpy as np
 from benchmarks.report import Result, make_parser, publish
 from commands.arguments import whole
 from commands.errors import UserError, exit_status
-from mame_cnn.config import Config
+from mame_cnn.configuration.config import Config
 from mame_cnn.data.dataset import Dataset
 from mame_cnn.data.listing import counted
 from mame_cnn.data.load import load_dataset
 from mame_cnn.device import choose_device
-from mame_cnn.device_data import DeviceData, to_device
-from mame_cnn.final_training import train_to_the_end
-from mame_cnn.network import n_parameters
+from mame_cnn.inputs.device_data import DeviceData, to_device
+from mame_cnn.models.network import n_parameters
 from mame_cnn.precision import choose_precision
 from mame_cnn.reference import Reference, read_references
-from mame_cnn.training_plan import with_seed
+from mame_cnn.runs.final_training import train_to_the_end
+from mame_cnn.runs.training_plan import with_seed
 
 CHOSEN = (
     *(f"mame-{number:02d}" for number in (2, 3, 5, 6, 7, 10, 12)),

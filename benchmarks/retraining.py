@@ -7,11 +7,11 @@ from pathlib import Path
 from benchmarks.arms import Task
 from benchmarks.search_runs import Run
 from commands.errors import UserError
+from mame_cnn.configuration.parameters import config_from_params
 from mame_cnn.data.load import load_dataset
 from mame_cnn.device import choose_device
-from mame_cnn.device_data import DeviceData, to_device
-from mame_cnn.final_training import train_to_the_end
-from mame_cnn.parameters import config_from_params
+from mame_cnn.inputs.device_data import DeviceData, to_device
+from mame_cnn.runs.final_training import train_to_the_end
 from mame_cnn.seeds import derive_seed
 from search.space import Space, Value
 

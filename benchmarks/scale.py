@@ -27,7 +27,7 @@ from benchmarks.scale_storages import STORAGES, Storages
 from benchmarks.search_plot import check_can_plot
 from commands.arguments import seconds, whole
 from commands.errors import UserError, exit_status
-from search.samplers import N_SEEN, SAMPLERS
+from search.sampling.samplers import N_SEEN, SAMPLERS
 
 GOAL_WORKERS, GOAL_SHARE = 16, 0.05
 FAR = 100_000

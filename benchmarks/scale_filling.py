@@ -14,12 +14,12 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 from sqlalchemy import insert
 from sqlalchemy.orm import Session
 
-from search import owner
-from search.distributions import distributions, uniform
-from search.rungs import rungs
+from search.hosts import owner
+from search.sampling.distributions import distributions, uniform
+from search.sampling.rungs import rungs
 from search.space import Space
-from search.study import OpenStudy
-from search.trials import CONFIG, ENVIRONMENT, OWNER, PLACE, SEED
+from search.studies.study import OpenStudy
+from search.trials.reading import CONFIG, ENVIRONMENT, OWNER, PLACE, SEED
 from tests.search.fake_trainer import FakeTrainer, height
 
 _AT_ONCE = 500

@@ -13,7 +13,7 @@ from typing import Any, cast
 
 from optuna.storages import BaseStorage
 
-from search.storage import Lock, Place
+from search.storages.storage import Lock, Place
 
 
 @dataclass(frozen=True)

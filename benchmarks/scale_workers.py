@@ -25,18 +25,18 @@ from benchmarks.scale_filling import fill
 from benchmarks.scale_stopwatch import Seconds, Stopwatch
 from benchmarks.studies import STUDY
 from commands.errors import UserError
-from search.artifacts import Artifacts
-from search.claims import n_counted
-from search.display import QuietDisplay, Standing
-from search.engine import search
-from search.pruners import PRUNERS, make_pruner
-from search.samplers import SAMPLERS, make_sampler
-from search.space_file import load_space
-from search.stopping import Stop
-from search.storage import open_storage
-from search.study import open_study
+from search.displays.display import QuietDisplay, Standing
+from search.engine.claims import n_counted
+from search.engine.engine import search
+from search.engine.stopping import Stop
+from search.files.artifacts import Artifacts
+from search.sampling.pruners import PRUNERS, make_pruner
+from search.sampling.samplers import SAMPLERS, make_sampler
+from search.space.file import load_space
+from search.storages.storage import open_storage
+from search.studies.study import open_study
 from search.trainer import Member
-from search.trials import Tally
+from search.trials.reading import Tally
 from tests.search.fake_trainer import FakeTrainer
 
 _STATUS = Path("/proc/self/status")

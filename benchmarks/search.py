@@ -36,9 +36,9 @@ from benchmarks.search_summary import show, summarise
 from commands.arguments import seconds, whole
 from commands.errors import exit_status
 from mame_cnn.device import choose_device
-from search.progress import duration
+from search.displays.progress import duration
 from search.space import Space
-from search.space_file import load_space
+from search.space.file import load_space
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -2,10 +2,10 @@
 
 import torch
 
-from mame_cnn.augmentation import DRAWS, draw
-from mame_cnn.batch_images import batch_images
-from mame_cnn.batches import n_steps_per_epoch
-from mame_cnn.cohort import Cohort
+from mame_cnn.cohorts.cohort import Cohort
+from mame_cnn.inputs.augmentation import DRAWS, draw
+from mame_cnn.inputs.batch_images import batch_images
+from mame_cnn.inputs.batches import n_steps_per_epoch
 from mame_cnn.seeds import generator
 
 

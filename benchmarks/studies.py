@@ -2,16 +2,16 @@
 
 from pathlib import Path
 
-from search.artifacts import Artifacts
-from search.display import Display, QuietDisplay
-from search.engine import search
-from search.outcome import Outcome
-from search.pruners import PRUNERS, make_pruner
-from search.samplers import SAMPLERS, make_sampler
-from search.space_file import load_space
-from search.storage import open_storage
-from search.study import open_study
+from search.displays.display import Display, QuietDisplay
+from search.engine.engine import search
+from search.files.artifacts import Artifacts
+from search.sampling.pruners import PRUNERS, make_pruner
+from search.sampling.samplers import SAMPLERS, make_sampler
+from search.space.file import load_space
+from search.storages.storage import open_storage
+from search.studies.study import open_study
 from search.trainer import Trainer
+from search.trials.outcome import Outcome
 
 STUDY = "benchmark"
 """The study's name in its journal."""

@@ -5,7 +5,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from mame_cnn.config import digest
+from mame_cnn.configuration.config import digest
 from mame_cnn.data.dataset import Dataset, Split, mean_and_std
 
 N_TRAIN, N_VAL, N_CLASSES = 20_300, 1_450, 29

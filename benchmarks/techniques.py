@@ -10,9 +10,9 @@ from dataclasses import dataclass
 import torch
 
 from benchmarks.static_step import StaticStep
-from mame_cnn.cohort import Cohort
-from mame_cnn.config import Config
-from mame_cnn.device_data import DeviceData
+from mame_cnn.cohorts.cohort import Cohort
+from mame_cnn.configuration.config import Config
+from mame_cnn.inputs.device_data import DeviceData
 
 Epoch = Callable[[], None]
 """Trains every network for one epoch and validates it."""

@@ -23,12 +23,12 @@ from benchmarks.experiments import AUGMENTATION, EXPERIMENTS, Experiment
 from benchmarks.report import Columns, make_parser, measured, publish, untouched
 from commands.arguments import whole
 from commands.errors import exit_status
-from mame_cnn.cohort import Cohort
+from mame_cnn.cohorts.cohort import Cohort
+from mame_cnn.configuration.parameters import config_from_params
 from mame_cnn.data.layout import read_listing
 from mame_cnn.data.load import load_dataset
 from mame_cnn.device import choose_device
-from mame_cnn.device_data import DeviceSplit, to_device
-from mame_cnn.parameters import config_from_params
+from mame_cnn.inputs.device_data import DeviceSplit, to_device
 from mame_cnn.precision import choose_precision
 
 SIDES = ("peer", "persistent peer", "ours")

@@ -32,17 +32,17 @@ from scipy.stats import t as student
 from benchmarks.report import Columns, Result, make_parser, publish
 from commands.arguments import whole
 from commands.errors import UserError, exit_status
-from mame_cnn.config import Config
+from mame_cnn.configuration.config import Config
+from mame_cnn.configuration.parameters import config_from_params
+from mame_cnn.configuration.vocabulary import Value
 from mame_cnn.data.dataset import Dataset, Split, mean_and_std
 from mame_cnn.data.load import load_dataset
 from mame_cnn.device import choose_device
-from mame_cnn.device_data import to_device
-from mame_cnn.final_training import FinalTraining, train_to_the_end
-from mame_cnn.model_file import write_model
-from mame_cnn.parameters import config_from_params
-from mame_cnn.run_folder import RunFiles
+from mame_cnn.inputs.device_data import to_device
+from mame_cnn.models.model_file import write_model
+from mame_cnn.runs.final_training import FinalTraining, train_to_the_end
+from mame_cnn.runs.run_folder import RunFiles
 from mame_cnn.seeds import derive_seed
-from mame_cnn.vocabulary import Value
 
 Integers = npt.NDArray[np.int64]
 ARMS = ("scratch", "head", "unfrozen")

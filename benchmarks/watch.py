@@ -18,7 +18,7 @@ from optuna.storages import JournalStorage
 from optuna.trial import FrozenTrial
 
 from commands.errors import UserError
-from search.journal import Journal
+from search.storages.journal import Journal
 
 POLL_S = 0.25
 GRACE_S = 30.0

@@ -21,9 +21,9 @@ from commands.arguments import whole
 from commands.errors import UserError, exit_status
 from mame_cnn.data.load import load_dataset
 from mame_cnn.device import choose_device
-from search.loading import load_study
-from search.storage import open_storage
-from search.trials import is_counted, point
+from search.storages.storage import open_storage
+from search.studies.loading import load_study
+from search.trials.reading import is_counted, point
 
 STUDY = "workers"
 

@@ -15,12 +15,12 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from mame_cnn.config_file import read_config
+from mame_cnn.configuration.config_file import read_config
 from mame_cnn.data.load import load_dataset
 from mame_cnn.evaluate import evaluate_run
-from mame_cnn.evaluation_findings import Evaluated
+from mame_cnn.evaluating.findings import Evaluated
 from mame_cnn.families.own import register
-from mame_cnn.training_runs import train_runs
+from mame_cnn.runs.training_runs import train_runs
 from search.export import export_one
 from search.images import search_images
 from search.searching import Settings

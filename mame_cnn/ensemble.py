@@ -16,17 +16,17 @@ from mame_cnn.data.dataset import Dataset
 from mame_cnn.data.load import load_dataset
 from mame_cnn.data.metadata import WARNING
 from mame_cnn.device import choose_device
-from mame_cnn.ensemble_file import ENSEMBLE
-from mame_cnn.ensemble_making import Making, Wishes
-from mame_cnn.ensemble_members import Recipe, common_source, jobs, read_recipes
-from mame_cnn.ensemble_model import Ensemble
+from mame_cnn.ensembles.making import Making, Wishes
+from mame_cnn.ensembles.members import Recipe, common_source, jobs, read_recipes
 from mame_cnn.evaluate import evaluate_run
-from mame_cnn.metadata_row import metadata_of
-from mame_cnn.onnx_export import ONNX, check_installed, export
-from mame_cnn.opening import open_model
+from mame_cnn.inputs.metadata_row import metadata_of
+from mame_cnn.models.ensemble import Ensemble
+from mame_cnn.models.ensemble_file import ENSEMBLE
+from mame_cnn.models.onnx_export import ONNX, check_installed, export
+from mame_cnn.models.opening import open_model
+from mame_cnn.models.views import VIEWS
 from mame_cnn.precision import choose_precision
-from mame_cnn.training_plan import AS_IT_SAYS, Plan, add_options
-from mame_cnn.views import VIEWS
+from mame_cnn.runs.training_plan import AS_IT_SAYS, Plan, add_options
 
 PLAIN = Wishes()
 EXAMPLES = """\

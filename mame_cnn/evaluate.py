@@ -13,15 +13,11 @@ from pathlib import Path
 from rich.console import Console
 
 from commands.errors import UserError, exit_status
-from mame_cnn.answers import Answer, answer, networks, val_answer
 from mame_cnn.data.load import TestListing, list_test, load_dataset, load_test
 from mame_cnn.device import choose_device
-from mame_cnn.evaluation_findings import Evaluated, Findings, Task, figures, keep, lines, rescued
-from mame_cnn.evaluation_folder import measure
-from mame_cnn.opening import open_model
-from mame_cnn.precision import choose_precision
-from mame_cnn.run_folder import check_is_free, numbered, place_run, unfinished_run
-from mame_cnn.test_ledger import (
+from mame_cnn.evaluating.findings import Evaluated, Findings, Task, figures, keep, lines, rescued
+from mame_cnn.evaluating.folder import measure
+from mame_cnn.evaluating.test_ledger import (
     DEFAULT_LEDGER,
     OpenedData,
     Score,
@@ -30,6 +26,10 @@ from mame_cnn.test_ledger import (
     read_openings,
     test_digest,
 )
+from mame_cnn.models.answers import Answer, answer, networks, val_answer
+from mame_cnn.models.opening import open_model
+from mame_cnn.precision import choose_precision
+from mame_cnn.runs.run_folder import check_is_free, numbered, place_run, unfinished_run
 
 EVALUATION = "evaluation"
 """In a run's folder: what its last validation left."""

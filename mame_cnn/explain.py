@@ -19,7 +19,7 @@ from mame_cnn.explaining.subjects import (
     open_subjects,
 )
 from mame_cnn.explaining.task import Task
-from mame_cnn.run_folder import check_is_free, numbered, place_run, unfinished_run
+from mame_cnn.runs.run_folder import check_is_free, numbered, place_run, unfinished_run
 
 EXPLANATION = "explanation"
 """In a run's folder: what its last explanation left."""

@@ -11,17 +11,17 @@ import torch
 
 from commands.arguments import whole
 from commands.errors import UserError, check_can_be_written, exit_status, naming
-from mame_cnn.answers import networks
 from mame_cnn.data.listing import counted, some
 from mame_cnn.data.load import test_files
 from mame_cnn.data.progress import in_threads
-from mame_cnn.decoding import decoded
 from mame_cnn.device import choose_device
-from mame_cnn.ensemble_model import Ensemble
-from mame_cnn.logits import EVALUATION_BATCH
-from mame_cnn.model import Model
-from mame_cnn.onnx_export import export
-from mame_cnn.opening import open_model
+from mame_cnn.models.answers import networks
+from mame_cnn.models.decoding import decoded
+from mame_cnn.models.ensemble import Ensemble
+from mame_cnn.models.logits import EVALUATION_BATCH
+from mame_cnn.models.model import Model
+from mame_cnn.models.onnx_export import export
+from mame_cnn.models.opening import open_model
 from mame_cnn.precision import choose_precision
 
 _MOST_BYTES = 2**28

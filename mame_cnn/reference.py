@@ -14,11 +14,11 @@ from rich.console import Console
 from rich.table import Table
 
 from commands.errors import UserError
-from mame_cnn.config import Config
-from mame_cnn.config_file import read_origin
-from mame_cnn.faults import describe_faults
-from mame_cnn.network import n_parameters
-from mame_cnn.section import PlainText, Section
+from mame_cnn.configuration.config import Config
+from mame_cnn.configuration.config_file import read_origin
+from mame_cnn.configuration.faults import describe_faults
+from mame_cnn.configuration.section import PlainText, Section
+from mame_cnn.models.network import n_parameters
 
 FOLDER = Path("studies/reference")
 _HERE = Path(__file__).parents[1]

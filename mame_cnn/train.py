@@ -10,16 +10,16 @@ from pathlib import Path
 from rich.console import Console
 
 from commands.errors import exit_status
-from mame_cnn.config_file import read_config
+from mame_cnn.configuration.config_file import read_config
 from mame_cnn.data.load import load_dataset
 from mame_cnn.device import choose_device
-from mame_cnn.distributed import Ranks, joined, named_by_rank, said_by_the_first
-from mame_cnn.onnx_export import check_installed
+from mame_cnn.distribution.processes import Ranks, joined, named_by_rank, said_by_the_first
+from mame_cnn.models.onnx_export import check_installed
 from mame_cnn.precision import choose_precision
 from mame_cnn.reference import read_references, show
-from mame_cnn.run_folder import check_is_free, numbered
-from mame_cnn.training_plan import Plan, add_options
-from mame_cnn.training_runs import TrainingOfRuns, places_of
+from mame_cnn.runs.run_folder import check_is_free, numbered
+from mame_cnn.runs.training_plan import Plan, add_options
+from mame_cnn.runs.training_runs import TrainingOfRuns, places_of
 
 EXAMPLES = """\
 examples:

@@ -18,15 +18,15 @@ from rich.console import Console
 
 from commands.arguments import whole
 from commands.errors import UserError, exit_status, naming
-from search import pins
-from search.artifacts import Artifacts, open_artifacts
-from search.comparable import Predicted, left_out
-from search.comparison import Comparison, compare
-from search.comparison_text import show, to_csv, to_markdown
-from search.loading import load_study
+from search.comparing.comparable import Predicted, left_out
+from search.comparing.comparison import Comparison, compare
+from search.comparing.comparison_text import show, to_csv, to_markdown
+from search.files.artifacts import Artifacts, open_artifacts
+from search.files.predictions import FILE, read_predictions
 from search.place_options import add_artifacts, add_storage
-from search.predictions import FILE, read_predictions
-from search.storage import open_storage
+from search.storages.storage import open_storage
+from search.studies import pins
+from search.studies.loading import load_study
 
 _WRITERS = {".md": to_markdown, ".csv": to_csv}
 _PIPED_WIDTH = 160

@@ -19,13 +19,13 @@ from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 
 from commands.errors import UserError, exit_status
-from search.artifact_place import METAVAR, ArtifactPlace, artifact_place
-from search.artifacts import Artifacts, open_artifacts
-from search.checkpoints import Checkpoints
-from search.loading import load_study
+from search.files.artifact_place import METAVAR, ArtifactPlace, artifact_place
+from search.files.artifacts import Artifacts, open_artifacts
+from search.files.checkpoints import Checkpoints
 from search.place_options import add_artifacts
-from search.storage import Place, open_storage
-from search.trials import INTERRUPTED
+from search.storages.storage import Place, open_storage
+from search.studies.loading import load_study
+from search.trials.reading import INTERRUPTED
 
 _ARTIFACT = "artifacts:"
 """How the system attributes begin under which Optuna writes a file's id."""

@@ -17,10 +17,10 @@ from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 from optuna_dashboard import wsgi
 
 from commands.errors import UserError, exit_status
-from search.artifact_place import ArtifactPlace
-from search.artifacts import open_artifacts
+from search.files.artifact_place import ArtifactPlace
+from search.files.artifacts import open_artifacts
 from search.place_options import add_artifacts, add_storage, artifacts_option
-from search.storage import Place, open_storage
+from search.storages.storage import Place, open_storage
 
 DEFAULT_HOST, DEFAULT_PORT = "127.0.0.1", 8080
 _LARGEST_PORT = 65535

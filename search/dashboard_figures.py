@@ -13,14 +13,14 @@ from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 from optuna_dashboard import save_plotly_graph_object
 
-from search.comparison import Comparison
-from search.evidence import Evidence
-from search.importance import Importance
-from search.pins import SPACE
+from search.comparing.comparison import Comparison
+from search.comparing.evidence import Evidence
+from search.comparing.importance import Importance
 from search.report.figures import Curve, learning_curves
 from search.report.figures_of_evidence import Bar, Interval, importances, intervals
 from search.report.figures_of_parameters import parallel_coordinates
-from search.trials import best_value, ranked
+from search.studies.pins import SPACE
+from search.trials.reading import best_value, ranked
 
 CURVES, INTERVALS = "learning-curves", "accuracies-with-intervals"
 PARAMETERS, IMPORTANCES = "parameters-of-complete-trials", "importances"

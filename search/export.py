@@ -3,7 +3,7 @@
 The best trials are the complete ones of the highest value; of equal values the earlier one
 stands first, which is the trial that Optuna and its dashboard call the best. Of trials with
 equal parameters the best is taken, so that the top five are five configurations. Which of them
-err on different images, for --diverse, is told by `search.diverse`.
+err on different images, for --diverse, is told by `search.comparing.diverse`.
 """
 
 import argparse
@@ -24,14 +24,23 @@ from optuna.trial import FrozenTrial
 from commands.arguments import whole
 from commands.errors import UserError, exit_status, naming
 from commands.strangers import check_tree
-from search import pins
-from search.artifacts import open_artifacts
-from search.diverse import RULE, diverse_trials
-from search.loading import load_study
+from search.comparing.diverse import RULE, diverse_trials
+from search.files.artifacts import open_artifacts
 from search.place_options import add_artifacts, add_storage
-from search.sound import study_folder
-from search.storage import Place, open_storage
-from search.trials import BEST_EPOCH, CONFIG, ENVIRONMENT, SEED, best_value, point, ranked, tally
+from search.storages.storage import Place, open_storage
+from search.studies import pins
+from search.studies.loading import load_study
+from search.studies.sound import study_folder
+from search.trials.reading import (
+    BEST_EPOCH,
+    CONFIG,
+    ENVIRONMENT,
+    SEED,
+    best_value,
+    point,
+    ranked,
+    tally,
+)
 
 _EXAMPLES = """examples:
   python -m search.export regularization

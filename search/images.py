@@ -12,15 +12,15 @@ import torch
 from rich.console import Console
 
 from commands.errors import UserError
+from mame_cnn.configuration.network_parameters import PRETRAINED, with_defaults
+from mame_cnn.configuration.parameters import DEFAULTS, space_faults
 from mame_cnn.data.dataset import Dataset
 from mame_cnn.data.load import find_source, load_dataset
 from mame_cnn.data.metadata import WARNING
 from mame_cnn.device import choose_device
 from mame_cnn.features.config import faults as feature_faults
-from mame_cnn.network_parameters import PRETRAINED, with_defaults
-from mame_cnn.parameters import DEFAULTS, space_faults
 from mame_cnn.precision import choose_precision
-from mame_cnn.trainer import ImageTrainer
+from mame_cnn.trials.trainer import ImageTrainer
 from search.searching import Searched, Settings, make_ready
 from search.space import Choice, Parameter, Space, Value
 from search.trainer import Trainer

@@ -5,12 +5,12 @@ from pathlib import Path
 
 from commands.arguments import cohort, seconds, seconds_or_0, whole
 from commands.errors import UserError
-from search.patience import DEFAULT_PATIENCE_S
+from search.engine.saving import DEFAULT_BETWEEN_S
 from search.place_options import add_artifacts, add_storage
-from search.pruners import PRUNERS
-from search.samplers import SAMPLERS
-from search.saving import DEFAULT_BETWEEN_S
-from search.worker import DEFAULT_HANG_LIMIT_S
+from search.sampling.pruners import PRUNERS
+from search.sampling.samplers import SAMPLERS
+from search.storages.patience import DEFAULT_PATIENCE_S
+from search.workers.worker import DEFAULT_HANG_LIMIT_S
 
 DEFAULT_TRIALS = 50
 ENGINES = ("local", "ray")

@@ -3,9 +3,9 @@
 import argparse
 import shlex
 
-from search.artifact_place import METAVAR, ArtifactPlace, artifact_place
-from search.artifacts import DEFAULT_ARTIFACTS
-from search.storage import DEFAULT_STORAGE
+from search.files.artifact_place import METAVAR, ArtifactPlace, artifact_place
+from search.files.artifacts import DEFAULT_ARTIFACTS
+from search.storages.storage import DEFAULT_STORAGE
 
 
 def add_storage(parser: argparse.ArgumentParser) -> None:

@@ -15,15 +15,15 @@ from optuna.storages import RDBStorage, get_storage
 
 from commands.arguments import whole
 from commands.errors import UserError, exit_status
-from search.database import read_address
-from search.database_grpc import (
+from search.storages.database import read_address
+from search.storages.database_grpc import (
     PORT,
     TLS,
     check_installed,
     make_proxy_server,
     server_credentials,
 )
-from search.storage import open_storage
+from search.storages.storage import open_storage
 
 _GRACE_S = 5
 EXAMPLES = """\

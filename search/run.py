@@ -17,22 +17,22 @@ from rich.console import Console
 from commands.errors import UserError, exit_status
 from mame_cnn.device import choose_device
 from mame_cnn.precision import choose_precision
-from search.display import make_display
-from search.events import EventDisplay, stop_with_parent
+from search.displays.display import make_display
+from search.displays.events import EventDisplay, stop_with_parent
+from search.displays.summary import summarise
+from search.engine.stopping import request
 from search.images import check_parameters, open_images, sheets
 from search.options import check_engine, make_parser
-from search.patience import Patience
-from search.ray_cluster import Cluster, reached
-from search.ray_engine import run_on_ray
 from search.searching import Ready, Settings, make_ready
-from search.secrets import by_environment
-from search.shares import Share, n_usable_cores, shares
-from search.space_file import load_space
-from search.stopping import request
-from search.study import check_name
-from search.summary import summarise
-from search.worker import Command
-from search.workers import run_workers
+from search.space.file import load_space
+from search.storages.patience import Patience
+from search.storages.secrets import by_environment
+from search.studies.study import check_name
+from search.workers.ray_cluster import Cluster, reached
+from search.workers.ray_engine import run_on_ray
+from search.workers.shares import Share, n_usable_cores, shares
+from search.workers.worker import Command
+from search.workers.workers import run_workers
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -11,22 +11,22 @@ from dataclasses import dataclass
 from optuna.study import Study
 from optuna.trial import FrozenTrial
 
-from search.artifact_place import ArtifactPlace
-from search.artifacts import DEFAULT_ARTIFACTS, Artifacts, open_artifacts
-from search.display import Display, make_display
-from search.drawing import check_trainable
-from search.engine import search
+from search.displays.display import Display, make_display
+from search.engine.engine import search
+from search.engine.saving import DEFAULT_BETWEEN_S
+from search.engine.stopping import Stop, request
+from search.files.artifact_place import ArtifactPlace
+from search.files.artifacts import DEFAULT_ARTIFACTS, Artifacts, open_artifacts
 from search.options import DEFAULT_TRIALS
-from search.outcome import Outcome
-from search.patience import Patience
-from search.pruners import PRUNERS, Pruner, make_pruner
-from search.samplers import SAMPLERS, Sampler, make_sampler
-from search.saving import DEFAULT_BETWEEN_S
+from search.sampling.drawing import check_trainable
+from search.sampling.pruners import PRUNERS, Pruner, make_pruner
+from search.sampling.samplers import SAMPLERS, Sampler, make_sampler
 from search.space import Space
-from search.stopping import Stop, request
-from search.storage import DEFAULT_STORAGE, Place, open_storage
-from search.study import OpenStudy, check_name, open_study
+from search.storages.patience import Patience
+from search.storages.storage import DEFAULT_STORAGE, Place, open_storage
+from search.studies.study import OpenStudy, check_name, open_study
 from search.trainer import Trainer
+from search.trials.outcome import Outcome
 
 
 @dataclass(frozen=True)

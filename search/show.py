@@ -10,9 +10,9 @@ from rich.table import Table
 from rich.text import Text
 
 from commands.errors import exit_status
-from search.parameters import Choice, Parameter, Value
 from search.space import Space
-from search.space_file import load_space
+from search.space.file import load_space
+from search.space.parameters import Choice, Parameter, Value
 
 _PIPED_WIDTH = 160  # columns where there is no terminal to fit into: a table of sources is wide
 

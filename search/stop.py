@@ -13,11 +13,11 @@ from optuna.study import Study
 
 from commands.errors import exit_status
 from search.doctor.dead_trials import is_dead, running
-from search.loading import load_study
+from search.engine.stopping import STOP
 from search.place_options import add_storage
-from search.stopping import STOP
-from search.storage import open_storage
-from search.trials import OWNER
+from search.storages.storage import open_storage
+from search.studies.loading import load_study
+from search.trials.reading import OWNER
 
 _EXAMPLES = """examples:
   python -m search.stop regularization

@@ -1,15 +1,15 @@
 """The seam between the search and whatever trains: a small protocol, and nothing to inherit.
 
 Flat parameters go one way, one record for each trial and epoch comes back. All of it is
-structural, so a trainer imports nothing from here: `mame_cnn.trainer` is one, made of torch;
-the tests of this package use another, made of arithmetic.
+structural, so a trainer imports nothing from here: `mame_cnn.trials.trainer` is one, made of
+torch; the tests of this package use another, made of arithmetic.
 """
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from search.parameters import Value
+from search.space.parameters import Value
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,7 @@ class Cohort(Protocol):
         """Return what is to be kept of a member that has ended and not yet been dropped.
 
         By file name. Under `val_probabilities.npz` classifiers leave what they said of the
-        validation images in the member's best epoch, as `search.predictions` reads it.
+        validation images in the member's best epoch, as `search.files.predictions` reads it.
         """
 
     def drop(self, keys: Collection[int]) -> None:

@@ -5,8 +5,8 @@ from contextlib import closing, contextmanager
 
 from optuna.storages import RDBStorage, get_storage
 
-from search.database_grpc import TLS, make_proxy_server, server_credentials
-from search.storage import open_storage
+from search.storages.database_grpc import TLS, make_proxy_server, server_credentials
+from search.storages.storage import open_storage
 
 
 @contextmanager

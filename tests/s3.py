@@ -8,8 +8,8 @@ from uuid import uuid4
 
 import pytest
 
-from search.artifact_place import artifact_place
-from search.bucket import BucketPath
+from search.files.artifact_place import artifact_place
+from search.files.bucket import BucketPath
 from tests.s3_server import SECRET, Server, client, serving
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from threading import Thread
 from typing import Any
 
-from search.bucket import BucketPath
+from search.files.bucket import BucketPath
 
 SECRET = "not-to-be-printed-anywhere"
 _STARTED = re.compile(r"Running on (http://127\.0\.0\.1:\d+)")

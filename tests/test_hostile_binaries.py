@@ -17,10 +17,10 @@ from PIL import Image
 from commands.errors import UserError
 from mame_cnn.data import images
 from mame_cnn.data.archive import unpack
-from mame_cnn.model_file import read_model, write_model
-from search.predictions import read_predictions
+from mame_cnn.models.model_file import read_model, write_model
+from search.files.predictions import read_predictions
 from tests.hostile import ESCAPE, refused
-from tests.mame_cnn.models import make_model
+from tests.mame_cnn.small_models import make_model
 from tests.search.predicting import npz
 
 

@@ -12,23 +12,23 @@ import numpy as np
 import pytest
 
 from commands.errors import UserError
-from mame_cnn.config_file import read_config
+from mame_cnn.configuration.config_file import read_config
 from mame_cnn.data import mame_layout
 from mame_cnn.data.archive import unpack
 from mame_cnn.data.images import UnreadableImageError, read_image
-from mame_cnn.ensemble_file import ENSEMBLE, read_ensemble
-from mame_cnn.model_file import read_model
-from mame_cnn.opening import open_model
-from mame_cnn.probabilities_file import read_probabilities
-from mame_cnn.test_ledger import read_openings
-from search.artifacts import Artifacts
-from search.history import FILE as HISTORY
-from search.history import read_history
-from search.predictions import read_predictions
-from search.space_file import load_space
-from search.storage import open_storage
+from mame_cnn.evaluating.test_ledger import read_openings
+from mame_cnn.models.ensemble_file import ENSEMBLE, read_ensemble
+from mame_cnn.models.model_file import read_model
+from mame_cnn.models.opening import open_model
+from mame_cnn.scoring.probabilities_file import read_probabilities
+from search.files.artifacts import Artifacts
+from search.files.history import FILE as HISTORY
+from search.files.history import read_history
+from search.files.predictions import read_predictions
+from search.space.file import load_space
+from search.storages.storage import open_storage
 from tests.search.fake_trainer import FakeTrainer
-from tests.search.studies import opened_in, searched, trials_in
+from tests.search.small_studies import opened_in, searched, trials_in
 
 ROOT = Path(__file__).parents[1]
 ROOMS = ("commands", "mame_cnn", "search", "spaces", "benchmarks")
@@ -44,13 +44,13 @@ FORBIDDEN_CALLS = {
 }
 ALLOWED_CALLS = {
     # A space file is Python and run as such: this one place, for a path that the user gives.
-    ("search/space_file.py", "compile"),
-    ("search/space_file.py", "exec"),
+    ("search/space/file.py", "compile"),
+    ("search/space/file.py", "exec"),
     # A fixed name: the optional library of NVIDIA's meters.
     ("mame_cnn/energy.py", "importlib.import_module"),
     # Likewise: Ray, for those who ask for it.
-    ("search/ray_cluster.py", "importlib.import_module"),
-    ("search/ray_host.py", "importlib.import_module"),
+    ("search/workers/ray_cluster.py", "importlib.import_module"),
+    ("search/workers/ray_host.py", "importlib.import_module"),
     # A module that the user's own environment names, to have networks of one's own.
     ("mame_cnn/families/own.py", "importlib.import_module"),
     # Files of weights as torchvision publishes them; tensors and nothing else (see test_house).
@@ -93,7 +93,7 @@ def test_space_files_are_loaded_by_commands_that_are_given_one_and_by_nothing_el
         path
         for path, tree in trees()
         for node in ast.walk(tree)
-        if isinstance(node, ast.ImportFrom) and node.module == "search.space_file"
+        if isinstance(node, ast.ImportFrom) and node.module == "search.space.file"
     }
     in_use = {path for path in loaders if not path.startswith("benchmarks/")}
     assert in_use == {"search/run.py", "search/show.py"}

@@ -13,18 +13,18 @@ from markdown_it import MarkdownIt
 from optuna_dashboard import get_note
 
 from mame_cnn.data.summary_page import page as summary_page
+from mame_cnn.evaluating.model_card import model_card
 from mame_cnn.explaining.page import html_table, write_page
-from mame_cnn.model_card import model_card
 from mame_cnn.pictures.confusions import confusions_html
 from search.notebook.__main__ import main as write_notebook
 from search.notebook.markdown import prose
 from search.report.__main__ import main as write_report
 from search.space import Choice, Question
 from search.trainer import Member
-from tests.mame_cnn.models import make_model
+from tests.mame_cnn.small_models import make_model
 from tests.search.fake_trainer import SPACE, FakeTrainer
 from tests.search.predicting import left_by
-from tests.search.studies import opened_in, searched
+from tests.search.small_studies import opened_in, searched
 
 SCRIPT = "<script>alert(1)</script>"
 PICTURE = "<img src=x onerror=alert(1)>"

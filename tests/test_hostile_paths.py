@@ -10,14 +10,14 @@ from optuna.storages.journal import JournalFileBackend
 
 from mame_cnn.data import mame_layout
 from mame_cnn.data.layout import read_listing
-from mame_cnn.ensemble_file import ENSEMBLE, read_ensemble, write_ensemble
+from mame_cnn.models.ensemble_file import ENSEMBLE, read_ensemble, write_ensemble
 from search.export import main as export
 from search.notebook.__main__ import main as write_notebook
-from search.sound import study_folder
-from search.storage import open_storage
+from search.storages.storage import open_storage
+from search.studies.sound import study_folder
 from tests.hostile import ESCAPE, refused
 from tests.mame_cnn.data.conftest import Factory
-from tests.mame_cnn.models import make_ensemble, write_members
+from tests.mame_cnn.small_models import make_ensemble, write_members
 
 
 @pytest.fixture

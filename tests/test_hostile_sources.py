@@ -12,13 +12,13 @@ import pytest
 from mame_cnn.data import cache as prepared
 from mame_cnn.data import download as downloads
 from mame_cnn.data.load import load_dataset
-from search.loading import load_study
-from search.space_table import checked_table
-from search.storage import open_storage
+from search.space.table import checked_table
+from search.storages.storage import open_storage
+from search.studies.loading import load_study
 from tests.hostile import refused
 from tests.mame_cnn.data.conftest import Factory
 from tests.search.fake_trainer import SPACE
-from tests.search.studies import opened_in, searched
+from tests.search.small_studies import opened_in, searched
 
 
 @pytest.fixture

@@ -8,18 +8,20 @@ import pytest
 
 from commands import strangers
 from commands.errors import UserError, exit_status
-from mame_cnn import probabilities_file, test_ledger, toml_file
-from mame_cnn.config_file import read_config, write_config
+from mame_cnn.configuration import toml_file
+from mame_cnn.configuration.config_file import read_config, write_config
 from mame_cnn.data import mame_layout
 from mame_cnn.data.layout import read_listing
-from mame_cnn.ensemble_file import ENSEMBLE, read_ensemble
-from search.artifacts import Artifacts
-from search.history import FILE as HISTORY
-from search.history import read_history
+from mame_cnn.evaluating import test_ledger
+from mame_cnn.models.ensemble_file import ENSEMBLE, read_ensemble
+from mame_cnn.scoring import probabilities_file
+from search.files.artifacts import Artifacts
+from search.files.history import FILE as HISTORY
+from search.files.history import read_history
 from tests.hostile import ESCAPE, refused
 from tests.mame_cnn.data.conftest import Factory
 from tests.mame_cnn.factory import make_config
-from tests.search.studies import searched, trials_in
+from tests.search.small_studies import searched, trials_in
 
 
 @pytest.fixture

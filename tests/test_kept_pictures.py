@@ -12,12 +12,12 @@ from mame_cnn.data import sheets
 from mame_cnn.data.digits import load
 from mame_cnn.sketches import trial
 from search import run
-from search.artifacts import Artifacts
-from search.loading import load_study
+from search.files.artifacts import Artifacts
 from search.notebook import pictures
 from search.report.data import SHEETS
-from search.storage import open_storage
-from search.trials import ARTIFACTS
+from search.storages.storage import open_storage
+from search.studies.loading import load_study
+from search.trials.reading import ARTIFACTS
 
 SPACE = """
 from search.space import Float, Question, Space

@@ -7,10 +7,11 @@ import pytest
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 
-from mame_cnn import val_probabilities
-from search import export, predictions, run
-from search.artifacts import Artifacts
-from search.trials import BEST_EPOCH
+from mame_cnn.cohorts import val_probabilities
+from search import export, run
+from search.files import predictions
+from search.files.artifacts import Artifacts
+from search.trials.reading import BEST_EPOCH
 
 SPACE = """
 from search.space import Float, Question, Space

@@ -6,7 +6,7 @@ import pytest
 
 from commands.errors import exit_status
 from search import export, run
-from search.bucket import BucketPath
+from search.files.bucket import BucketPath
 from tests.s3_server import SECRET, keys
 
 pytest_plugins = ["tests.s3"]

@@ -16,7 +16,7 @@ from PIL import Image
 
 from mame_cnn import train
 from search import export, run
-from search.shares import n_usable_cores
+from search.workers.shares import n_usable_cores
 
 ROOT = Path(__file__).parents[1]
 

@@ -8,10 +8,10 @@ import pytest
 from optuna.trial import FrozenTrial
 
 from search import copy, export, run
-from search.loading import load_study
 from search.report import __main__ as report
-from search.storage import open_storage
-from search.trials import is_counted
+from search.storages.storage import open_storage
+from search.studies.loading import load_study
+from search.trials.reading import is_counted
 from tests.proxies import proxy_of
 from tests.redis_server import PASSWORD
 from tests.test_main_in_a_bucket import SPACE

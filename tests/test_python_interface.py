@@ -14,10 +14,10 @@ import pytest
 from commands.errors import UserError
 from mame_cnn.data.load import load_dataset
 from search.images import search_images
-from search.loading import load_study
 from search.searching import Settings, search_space
 from search.space import Choice
-from search.storage import open_storage
+from search.storages.storage import open_storage
+from search.studies.loading import load_study
 from tests.search.fake_trainer import GRID, SPACE, FakeTrainer
 
 ROOT = Path(__file__).parents[1]

@@ -17,15 +17,15 @@ from typing import Any
 import pytest
 from optuna.trial import TrialState
 
-from search.outcome import Outcome
-from search.ray_cluster import Cluster, Need, reached
-from search.ray_engine import run_on_ray
-from search.trials import CONTINUES, INTERRUPTED, LOST, OWNER, Tally
+from search.trials.outcome import Outcome
+from search.trials.reading import CONTINUES, INTERRUPTED, LOST, OWNER, Tally
+from search.workers.ray_cluster import Cluster, Need, reached
+from search.workers.ray_engine import run_on_ray
 from tests.conftest import GUARD
 from tests.processes import line_of, parents
 from tests.search.fake_trainer import FakeTrainer
 from tests.search.fake_workers import EPOCHS, commands, gate
-from tests.search.studies import opened_in, trials_in
+from tests.search.small_studies import opened_in, trials_in
 from tests.search.watching import Watching
 from tests.test_no_network import SPACE
 

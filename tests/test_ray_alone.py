@@ -19,7 +19,7 @@ MOST_S = 300
 @pytest.mark.slow
 def test_a_cluster_for_one_search_listens_to_this_machine_alone(tmp_path: Path) -> None:
     program = (
-        "from search.ray_cluster import reached\n"
+        "from search.workers.ray_cluster import reached\n"
         "from tests.test_ray_alone import listening\n"
         "with reached('local', print):\n"
         "    print(*listening(), sep='\\n')\n"

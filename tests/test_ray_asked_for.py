@@ -9,13 +9,13 @@ from types import SimpleNamespace
 import pytest
 
 from commands.errors import UserError
-from search.display import QuietDisplay
-from search.events import read_line
+from search.displays.display import QuietDisplay
+from search.displays.events import read_line
 from search.options import check_engine, make_parser
-from search.ray_cluster import Cluster, Need, reached
-from search.ray_engine import _RayWorkers
-from search.ray_host import Host
-from tests.search.studies import opened_in
+from search.workers.ray_cluster import Cluster, Need, reached
+from search.workers.ray_engine import _RayWorkers
+from search.workers.ray_host import Host
+from tests.search.small_studies import opened_in
 
 ROOT = Path(__file__).parents[1]
 

@@ -11,8 +11,8 @@ from optuna.trial import FrozenTrial, TrialState
 
 from benchmarks.faulting.setting import STUDY
 from commands.errors import UserError
-from search.journal import Journal
-from search.trials import is_counted, place
+from search.storages.journal import Journal
+from search.trials.reading import is_counted, place
 
 FINISHED = (TrialState.COMPLETE, TrialState.PRUNED)
 _CLAIM = b'{"op_code":4,'  # optuna.storages.journal: CREATE_TRIAL

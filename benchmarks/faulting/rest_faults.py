@@ -5,7 +5,7 @@ from pathlib import Path
 from benchmarks.faulting.loss import Loss
 from benchmarks.faulting.running_faults import kill_all
 from benchmarks.faulting.scene import LONGEST_S, Scene
-from search.checkpoints import files
+from search.files.checkpoints import files
 
 _DETAILS = (b'"op_code":7,', b'"op_code":8,', b'"op_code":9,', b'"op_code":5,')
 """Of a trial; such records are not forced to the disk before the next one that is."""

@@ -21,8 +21,8 @@ from benchmarks.faulting.setting import (
     environment,
     search_command,
 )
-from search.trials import is_counted
-from search.worker import DEFAULT_HANG_LIMIT_S
+from search.trials.reading import is_counted
+from search.workers.worker import DEFAULT_HANG_LIMIT_S
 
 LONGEST_S = 600.0
 """After which a search of seconds that has not ended is taken for hanging; machines are busy."""

@@ -16,8 +16,8 @@ from benchmarks.faulting.looks import Facts, by_place, facts, open_journal
 from benchmarks.faulting.loss import Loss
 from benchmarks.faulting.setting import STUDY, Files
 from commands.errors import UserError
-from search.checkpoints import FOLDER as CHECKPOINTS
-from search.trials import CONTINUES, is_counted, place
+from search.files.checkpoints import FOLDER as CHECKPOINTS
+from search.trials.reading import CONTINUES, is_counted, place
 
 
 def of_finished(seen: Mapping[int, Facts], trials: Iterable[FrozenTrial]) -> Iterator[Loss]:

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from mame_cnn.config import Training
+from mame_cnn.configuration.config import Training
 
 NOTABLE = 1.5
 """Times as many images as another class has: from here on it is worth a word."""

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from commands.errors import UserError
-from mame_cnn.config import LARGEST_IMAGE_SIZE, SMALLEST_IMAGE_SIZE
+from mame_cnn.configuration.config import LARGEST_IMAGE_SIZE, SMALLEST_IMAGE_SIZE
 from mame_cnn.data import digits
 from mame_cnn.data.dataset import Dataset, Split
 from mame_cnn.data.layout import read_listing

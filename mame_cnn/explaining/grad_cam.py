@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from commands.errors import UserError
 from mame_cnn.data.dataset import Labels, Pixels
 from mame_cnn.explaining.layers import last_activations, put_in_plain_order
-from mame_cnn.model import Model, Probs
+from mame_cnn.models.model import Model, Probs
 
 Heat = npt.NDArray[np.float16]
 """[N, h, w] in a layer's pixels, each map's largest value 1; all 0 where nothing speaks for a

@@ -12,13 +12,13 @@ from commands.nearest import did_you_mean
 from mame_cnn.data import digits
 from mame_cnn.data.dataset import Dataset, Labels, Pixels
 from mame_cnn.data.listing import counted, some
-from mame_cnn.decoding import decoded
-from mame_cnn.ensemble_file import ENSEMBLE
-from mame_cnn.ensemble_model import Ensemble
 from mame_cnn.explaining.grad_cam import Explainer
 from mame_cnn.explaining.scene import UNKNOWN
-from mame_cnn.model import Model
-from mame_cnn.opening import open_model
+from mame_cnn.models.decoding import decoded
+from mame_cnn.models.ensemble import Ensemble
+from mame_cnn.models.ensemble_file import ENSEMBLE
+from mame_cnn.models.model import Model
+from mame_cnn.models.opening import open_model
 
 Load = Callable[[int], Dataset]
 """Returns the data at an image size."""

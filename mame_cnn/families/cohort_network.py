@@ -7,9 +7,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from mame_cnn.layered_config import Blocked, Coefficients
+from mame_cnn.configuration.layered import Blocked, Coefficients
+from mame_cnn.configuration.network import Penalties
 from mame_cnn.layers import CohortConv2d, CohortDropout, CohortLinear
-from mame_cnn.network_config import Penalties
 
 
 class CohortNetwork(nn.Module):

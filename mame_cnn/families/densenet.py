@@ -10,10 +10,10 @@ from collections.abc import Sequence
 
 from torch import Tensor, nn
 
+from mame_cnn.configuration.layered import DenseNet
 from mame_cnn.families.cohort_network import coefficients_of
 from mame_cnn.families.layered import strided
 from mame_cnn.families.modules import CohortOfModules, MemberDropout
-from mame_cnn.layered_config import DenseNet
 from mame_cnn.layers.activation import ACTIVATIONS, START_SLOPE
 
 BOTTLENECK = 4

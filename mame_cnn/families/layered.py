@@ -9,8 +9,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from mame_cnn.configuration.layered import MobileNet, Plain, ResNet, Vgg
 from mame_cnn.families.cohort_network import CohortNetwork
-from mame_cnn.layered_config import MobileNet, Plain, ResNet, Vgg
+from mame_cnn.inputs.metadata_row import METADATA_INPUTS, apart
 from mame_cnn.layers import (
     CohortBatchNorm1d,
     CohortBatchNorm2d,
@@ -20,7 +21,6 @@ from mame_cnn.layers import (
     GlobalPool,
     make_activation,
 )
-from mame_cnn.metadata_row import METADATA_INPUTS, apart
 
 Headed = Plain | Vgg | ResNet | MobileNet
 
@@ -61,7 +61,8 @@ class LayeredNetwork(CohortNetwork):
         """Return the logits of every member, in the weights' type.
 
         Args:
-            images: with a row more where the network sees metadata (`mame_cnn.metadata_row`).
+            images: with a row more where the network sees metadata
+            (`mame_cnn.inputs.metadata_row`).
         """
         if self.n_metadata:
             images, metadata = apart(images, self.image_size, self.n_metadata)

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 
 from torch import Tensor, nn
 
+from mame_cnn.configuration.layered import MobileNet
 from mame_cnn.families.layered import LayeredNetwork, convolution, strided
-from mame_cnn.layered_config import MobileNet
 from mame_cnn.layers import CohortDropout
 
 

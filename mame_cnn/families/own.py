@@ -15,8 +15,8 @@ from torch import Tensor, nn
 
 from commands.errors import UserError
 from commands.nearest import did_you_mean
+from mame_cnn.configuration.network import Own, Penalties
 from mame_cnn.families.modules import CohortOfModules
-from mame_cnn.network_config import Own, Penalties
 
 MODULES = "MAME_NETWORKS"
 """The environment variable that names modules to import, separated by commas."""

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 
 from torch import nn
 
+from mame_cnn.configuration.layered import Block, Plain
 from mame_cnn.families.layered import LayeredNetwork, convolution
-from mame_cnn.layered_config import Block, Plain
 from mame_cnn.layers import CohortBatchNorm2d, CohortDropout, Pool
 from mame_cnn.layers.activation import NEVER_FALLING
 

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from commands.errors import UserError
+from mame_cnn.configuration.pretrained import Pretrained
 from mame_cnn.families.cohort_network import CohortNetwork
 from mame_cnn.layers import (
     CohortBatchNorm1d,
@@ -22,7 +23,6 @@ from mame_cnn.layers import (
 from mame_cnn.pretrained import source
 from mame_cnn.pretrained.stacked import StackedBlocks
 from mame_cnn.pretrained.unfreezing import first_trained
-from mame_cnn.pretrained_config import Pretrained
 
 
 class PretrainedNetwork(CohortNetwork):

@@ -9,8 +9,8 @@ from collections.abc import Sequence
 
 from torch import Tensor, nn
 
+from mame_cnn.configuration.layered import ResNet
 from mame_cnn.families.layered import LayeredNetwork, convolution, strided
-from mame_cnn.layered_config import ResNet
 from mame_cnn.layers import CohortDropout, make_activation
 
 POOL_PX = 3

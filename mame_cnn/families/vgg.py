@@ -9,9 +9,9 @@ from collections.abc import Sequence
 
 from torch import nn
 
+from mame_cnn.configuration.layered import Vgg
 from mame_cnn.families.layered import LayeredNetwork, convolution
 from mame_cnn.families.plain import pooling_commutes
-from mame_cnn.layered_config import Vgg
 from mame_cnn.layers import CohortBatchNorm2d, CohortDropout, Pool
 
 

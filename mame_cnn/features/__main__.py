@@ -22,7 +22,7 @@ from mame_cnn.features.run import FeaturesRun, run_features
 from mame_cnn.features.run_folder import read_features_config
 from mame_cnn.pretrained.backbones import BACKBONES
 from mame_cnn.pretrained.weights_file import TORCHVISION
-from mame_cnn.run_folder import check_is_free, numbered
+from mame_cnn.runs.run_folder import check_is_free, numbered
 
 CLASSIFIERS = ("forest", "svm", "logistic", "neighbours")
 EXAMPLES = f"""\

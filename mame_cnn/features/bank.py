@@ -17,7 +17,7 @@ from rich.progress import Progress
 from torch import Tensor, nn
 
 from commands.errors import UserError
-from mame_cnn.config import digest
+from mame_cnn.configuration.config import digest
 from mame_cnn.data import cache as store
 from mame_cnn.data.dataset import Dataset, Split
 from mame_cnn.data.metadata import size_inputs

@@ -11,10 +11,10 @@ from pydantic import Field, TypeAdapter, ValidationError
 
 from commands.errors import UserError
 from commands.nearest import did_you_mean
-from mame_cnn.config import LARGEST_IMAGE_SIZE, SMALLEST_IMAGE_SIZE, digest
-from mame_cnn.faults import describe_faults
+from mame_cnn.configuration.config import LARGEST_IMAGE_SIZE, SMALLEST_IMAGE_SIZE, digest
+from mame_cnn.configuration.faults import describe_faults
+from mame_cnn.configuration.section import PlainText, Section
 from mame_cnn.features.embedding import HIGH, LOW
-from mame_cnn.section import PlainText, Section
 
 Value = str | int | float
 

@@ -11,15 +11,16 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from commands.errors import UserError
 from commands.nearest import did_you_mean
-from mame_cnn.config import LARGEST_IMAGE_SIZE, digest
+from mame_cnn.configuration.config import LARGEST_IMAGE_SIZE, digest
+from mame_cnn.configuration.pretrained import SeenVal
 from mame_cnn.data.dataset import Dataset
-from mame_cnn.ensemble_file import ENSEMBLE
-from mame_cnn.ensemble_model import Ensemble
 from mame_cnn.features.layers import Layer, find_layers
 from mame_cnn.features.traceable import traceable
-from mame_cnn.model import Model, weights_digest
-from mame_cnn.normalisation import normalise, scale_and_offset
-from mame_cnn.opening import open_model
+from mame_cnn.inputs.normalisation import normalise, scale_and_offset
+from mame_cnn.models.ensemble import Ensemble
+from mame_cnn.models.ensemble_file import ENSEMBLE
+from mame_cnn.models.model import Model, weights_digest
+from mame_cnn.models.opening import open_model
 from mame_cnn.pretrained.backbones import (
     BACKBONES,
     CHANNELS,
@@ -28,7 +29,6 @@ from mame_cnn.pretrained.backbones import (
     Backbone,
 )
 from mame_cnn.pretrained.weights_file import TORCHVISION, check_hash, find, fitting, read_tensors
-from mame_cnn.pretrained_config import SeenVal
 
 DEFAULT_LOOKER = "vgg16"
 BACKBONE_IMAGE_SIZE = 224

@@ -17,9 +17,9 @@ from mame_cnn.features.fitting import Fitted, fit
 from mame_cnn.features.layers import chosen
 from mame_cnn.features.looker import Looker
 from mame_cnn.features.run_folder import write_run
-from mame_cnn.intervals import Interval, wilson
-from mame_cnn.run_folder import place_run, unfinished_run
-from mame_cnn.scores import Scores, scores
+from mame_cnn.runs.run_folder import place_run, unfinished_run
+from mame_cnn.scoring.intervals import Interval, wilson
+from mame_cnn.scoring.scores import Scores, scores
 
 FROM_NOWHERE: Mapping[str, Any] = {}
 

@@ -3,7 +3,7 @@
 config.toml                 the configuration, with provenance
 metrics.json                accuracy and loss in training, all scores in validation
 layers.csv                  the layers, their features, and what a forest made of each
-val_probabilities.csv       as of a training's run; so are the others (`mame_cnn.run_folder`)
+val_probabilities.csv       as of a training's run; so are the others (`mame_cnn.runs.run_folder`)
 
 The classifier itself is not kept: there is no format for it that nothing could be hidden in, and
 the configuration makes the same one again in seconds.
@@ -21,13 +21,13 @@ from pydantic import ValidationError
 
 from commands.errors import UserError, naming
 from commands.strangers import shown
+from mame_cnn.configuration.faults import describe_faults
+from mame_cnn.configuration.toml_file import read_toml
 from mame_cnn.data.dataset import Dataset
-from mame_cnn.faults import describe_faults
 from mame_cnn.features.config import FeaturesConfig
 from mame_cnn.features.fitting import Fitted
-from mame_cnn.run_folder import write_validation
-from mame_cnn.scores import scores
-from mame_cnn.toml_file import read_toml
+from mame_cnn.runs.run_folder import write_validation
+from mame_cnn.scoring.scores import scores
 
 
 def write_run(

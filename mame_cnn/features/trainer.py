@@ -12,7 +12,9 @@ import numpy.typing as npt
 import torch
 
 from commands.errors import UserError
-from mame_cnn.config import digest
+from mame_cnn.cohorts.val_probabilities import FILE, as_file
+from mame_cnn.configuration.config import digest
+from mame_cnn.configuration.vocabulary import Params
 from mame_cnn.data.dataset import Dataset, Pixels
 from mame_cnn.environment import environment
 from mame_cnn.features.bank import Bank, open_bank
@@ -21,14 +23,12 @@ from mame_cnn.features.fitting import Fitted, fit, infeasible
 from mame_cnn.features.layers import Layer, chosen
 from mame_cnn.features.looker import Looker
 from mame_cnn.pretrained.weights_file import TORCHVISION
-from mame_cnn.scores import losses
+from mame_cnn.scoring.scores import losses
 from mame_cnn.sketches.canvas import png
 from mame_cnn.sketches.confusion import MOST_CLASSES, confusion_matrix
 from mame_cnn.sketches.mistakes import misclassified, most_confident_mistakes
 from mame_cnn.sketches.trial import CONFUSION, MISTAKES
-from mame_cnn.trial_cohort import Member
-from mame_cnn.val_probabilities import FILE, as_file
-from mame_cnn.vocabulary import Params
+from mame_cnn.trials.trial_cohort import Member
 
 
 class FeatureTrainer:

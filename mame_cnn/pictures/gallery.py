@@ -13,7 +13,7 @@ from PIL import Image
 
 from mame_cnn.data.dataset import Pixels
 from mame_cnn.pictures.drawing import INK, WRONG, save, shortened
-from mame_cnn.scores import Floats, Integers
+from mame_cnn.scoring.scores import Floats, Integers
 
 N_COLUMNS, N_SHOWN = 6, 24
 _TILE_PX, _GAP_PX, _CAPTION_PX, _TITLE_PX = 150, 14, 40, 44

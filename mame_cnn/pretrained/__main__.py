@@ -11,16 +11,16 @@ from rich.table import Table
 
 from commands.arguments import whole
 from commands.errors import UserError, check_can_be_written, exit_status
-from mame_cnn.config import Config
-from mame_cnn.config_file import write_config
+from mame_cnn.configuration.config import Config
+from mame_cnn.configuration.config_file import write_config
+from mame_cnn.configuration.parameters import config_from_params
+from mame_cnn.configuration.pretrained import BACKBONE_BLOCKS, Pretrained, SeenVal, Trained
+from mame_cnn.configuration.vocabulary import Value
 from mame_cnn.data.load import find_source
-from mame_cnn.model_file import WEIGHTS, read_model
-from mame_cnn.parameters import config_from_params
+from mame_cnn.models.model_file import WEIGHTS, read_model
 from mame_cnn.pretrained.backbones import BACKBONES, file_name
 from mame_cnn.pretrained.table import TRAINED
 from mame_cnn.pretrained.weights_file import TORCHVISION
-from mame_cnn.pretrained_config import BACKBONE_BLOCKS, Pretrained, SeenVal, Trained
-from mame_cnn.vocabulary import Value
 
 EXAMPLES = """\
 examples:

@@ -14,11 +14,11 @@ import torch
 from torch import Tensor
 
 from commands.errors import UserError
-from mame_cnn.config import Config, digest
+from mame_cnn.configuration.config import Config, digest
 from mame_cnn.data.cache import Meta, Place, cache_folder, get
-from mame_cnn.device_data import DeviceData, DeviceSplit, FeatureData
 from mame_cnn.families.cohort_network import CohortNetwork
 from mame_cnn.families.pretrained import PretrainedNetwork
+from mame_cnn.inputs.device_data import DeviceData, DeviceSplit, FeatureData
 
 BATCH = 64
 """Images that pass the backbone at once: speed and memory, not the result."""

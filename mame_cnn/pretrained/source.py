@@ -13,11 +13,11 @@ import torch
 from torch import Tensor, nn
 
 from commands.errors import UserError
+from mame_cnn.configuration.pretrained import Pretrained, Trained
 from mame_cnn.families.layered import LayeredNetwork
 from mame_cnn.layers import CohortDropout
 from mame_cnn.pretrained.backbones import BACKBONES, CHANNELS, IMAGENET_MEAN, IMAGENET_STD
 from mame_cnn.pretrained.weights_file import check_hash, find, fitting, read_tensors
-from mame_cnn.pretrained_config import Pretrained, Trained
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,7 +88,7 @@ def _load(network: Pretrained, path: Path, _mtime_ns: int, _size: int) -> Source
 
 def _load_own(backbone: Trained, path: Path) -> Source:
     # Imported here, as a model of this family is such a file's content too.
-    from mame_cnn.model_file import read_model
+    from mame_cnn.models.model_file import read_model
 
     model = read_model(path)
     if model.config.network != backbone.network or model.channels != backbone.channels:
@@ -125,7 +125,7 @@ _ANY_SIZE = 1024
 
 def _family(backbone: Trained) -> type[LayeredNetwork]:
     # Imported here, as this family is one of them.
-    from mame_cnn.network import FAMILIES
+    from mame_cnn.models.network import FAMILIES
 
     family = FAMILIES[backbone.network.family]
     assert isinstance(family, type)

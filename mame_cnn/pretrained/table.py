@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from commands.errors import UserError
+from mame_cnn.configuration.vocabulary import UNFREEZING_NAMES, Value
 from mame_cnn.families.layered import LayeredNetwork
 from mame_cnn.pretrained.backbones import BACKBONES
 from mame_cnn.pretrained.weights_file import TORCHVISION, check_hash, find, sha256_of
-from mame_cnn.vocabulary import UNFREEZING_NAMES, Value
 
 TRAINED = "trained"
 """The backbone that is the network of a file which this project wrote."""
@@ -78,8 +78,8 @@ def trained_backbone(path: Path) -> dict[str, Any]:
 @lru_cache(maxsize=8)
 def _trained_backbone(path: Path, _mtime_ns: int, _size: int) -> dict[str, Any]:
     # Imported here, as a model of this family is such a file's content too.
-    from mame_cnn.model_file import read_model
-    from mame_cnn.network import FAMILIES
+    from mame_cnn.models.model_file import read_model
+    from mame_cnn.models.network import FAMILIES
 
     model = read_model(path)
     network = model.config.network

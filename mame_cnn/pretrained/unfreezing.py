@@ -1,7 +1,7 @@
 """Unfreezing in steps, as pure functions of how many epochs a member has completed."""
 
-from mame_cnn.network_config import Network
-from mame_cnn.pretrained_config import Pretrained, Unfreezing
+from mame_cnn.configuration.network import Network
+from mame_cnn.configuration.pretrained import Pretrained, Unfreezing
 
 
 def steps_of(network: Network) -> tuple[Unfreezing, ...]:

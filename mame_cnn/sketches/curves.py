@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 from PIL import Image, ImageDraw
 
+from mame_cnn.cohorts.progress import EpochResult
 from mame_cnn.pictures.drawing import INK, MUTED
-from mame_cnn.progress import EpochResult
 from mame_cnn.sketches.canvas import TITLE_PX, Point, write, write_pieces
 
 TRAIN, VAL = "#d9822b", "#1f5fa8"

@@ -5,8 +5,8 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import numpy.typing as npt
 
+from mame_cnn.cohorts.progress import EpochResult
 from mame_cnn.data.dataset import Pixels
-from mame_cnn.progress import EpochResult
 from mame_cnn.sketches.canvas import png
 from mame_cnn.sketches.confusion import MOST_CLASSES, confusion_matrix
 from mame_cnn.sketches.curves import learning_curves

@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 from scipy import stats
 
-from search import wording
 from search.diagnosis.advice import shown
-from search.parameters import Value
+from search.space import wording
+from search.space.parameters import Value
 
 P_BLAME = 0.05
 """Of blaming any parameter where none is to blame: shared among all tests (Bonferroni)."""

@@ -13,8 +13,8 @@ import numpy as np
 import numpy.typing as npt
 from scipy import stats
 
-from search.history import History
-from search.parameters import Value
+from search.files.history import History
+from search.space.parameters import Value
 
 MIN_EPOCHS = 3
 """The fewest that show a course: two points have a difference, but nothing to judge it by."""

@@ -7,7 +7,7 @@ import numpy as np
 from search.diagnosis.advice import PENALTIES, own, strongest
 from search.diagnosis.curves import MIN_EPOCHS, Curve, Curves, Z, end_of, standard_error
 from search.diagnosis.finding import Finding
-from search.history import ENERGY
+from search.files.history import ENERGY
 
 AT_CHANCE = "accuracy stayed at chance"
 """How the reason begins for which trials are ended that have not diverged."""

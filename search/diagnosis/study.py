@@ -11,7 +11,7 @@ from search.diagnosis.advice import AUGMENTATION, CAPACITY, REGULARISERS, among,
 from search.diagnosis.blame import Blame, blamed
 from search.diagnosis.finding import Finding, Severity, by_severity
 from search.diagnosis.trial import diagnose
-from search.history import History
+from search.files.history import History
 
 HIGH_SHARE = 1 / 2
 """A rule that finds most trials says what the study is about: high."""

@@ -9,7 +9,7 @@ from search.diagnosis.finding import Finding, by_severity
 from search.diagnosis.fit import overfitting, underfitting
 from search.diagnosis.learning import diverged, lr_too_high, lr_too_low, stuck_at_chance
 from search.diagnosis.stability import noisy, sudden_drop
-from search.history import History
+from search.files.history import History
 
 Rule = Callable[[Curves], Finding | None]
 

@@ -14,10 +14,6 @@ from optuna.pruners import NopPruner
 from optuna.study import Study
 
 from commands.errors import UserError, exit_status
-from search.artifact_place import ArtifactPlace
-from search.artifacts import open_artifacts
-from search.bucket import BucketPath
-from search.checkpoints import Checkpoints
 from search.doctor.aside import Aside
 from search.doctor.dead_trials import alive, dead_trials
 from search.doctor.digests import digests
@@ -27,11 +23,15 @@ from search.doctor.journal_file import Examination, examine, examine_at_rest, re
 from search.doctor.kept_artifacts import kept_artifacts
 from search.doctor.kept_checkpoints import kept_checkpoints, study_folders
 from search.doctor.locks import locks
-from search.heartbeat import SILENCE_S
-from search.journal import is_journal
+from search.files.artifact_place import ArtifactPlace
+from search.files.artifacts import open_artifacts
+from search.files.bucket import BucketPath
+from search.files.checkpoints import Checkpoints
+from search.hosts.heartbeat import SILENCE_S
 from search.place_options import add_artifacts, add_storage
-from search.sound import check_sound
-from search.storage import Place, open_storage
+from search.storages.journal import is_journal
+from search.storages.storage import Place, open_storage
+from search.studies.sound import check_sound
 
 _CLAIM_S = 30.0
 """How long others may take over a claim; a minute would be a process that hangs."""

@@ -5,8 +5,8 @@ import time
 from collections.abc import Callable
 from datetime import datetime
 
-from search.artifact_place import ArtifactPlace
-from search.bucket import BucketPath
+from search.files.artifact_place import ArtifactPlace
+from search.files.bucket import BucketPath
 
 PREFIX = "orphans-"
 """Of the folders among the artifacts."""

@@ -5,13 +5,14 @@ from collections.abc import Callable, Iterator, Mapping
 from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 
-from search import owner, pins
-from search.claims import close_lost
 from search.doctor.finding import Finding, Note
+from search.engine.claims import close_lost
+from search.hosts import owner
 from search.space import Question, Space
-from search.storage import Place
-from search.study import OpenStudy
-from search.trials import OWNER
+from search.storages.storage import Place
+from search.studies import pins
+from search.studies.study import OpenStudy
+from search.trials.reading import OWNER
 
 _NO_SPACE = Space(title="", question=Question("", "", ""), parameters=())
 """Nothing is drawn by the doctor."""

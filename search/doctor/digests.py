@@ -8,9 +8,9 @@ from typing import Any
 from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 
-from search import pins
 from search.doctor.finding import Finding
-from search.trials import CONFIG, CONTINUES, PLACE, SEED
+from search.studies import pins
+from search.trials.reading import CONFIG, CONTINUES, PLACE, SEED
 
 _PASSED_ON = (CONFIG, SEED, PLACE)
 """What a trial has from the stopped one that it goes on for."""

@@ -8,9 +8,9 @@ from collections.abc import Collection, Iterator
 from functools import partial
 from pathlib import Path
 
-from search.doctor.line import LONGEST
-from search.journal import is_journal
-from search.storage import DEFAULT_STORAGE
+from search.storages.journal import is_journal
+from search.storages.journal_line import LONGEST
+from search.storages.storage import DEFAULT_STORAGE
 
 _NAMES = re.compile(rb'"artifacts:([^"]{1,100})"|"identity":\s*"([0-9a-f]{1,32})"')
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from search.doctor.line import LONGEST, read_line
+from search.storages.journal_line import LONGEST, read_line
 
 START = b'{"op_code":'
 """How Optuna begins a record; inside a text of another record its quotes would be escaped."""

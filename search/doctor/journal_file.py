@@ -16,8 +16,8 @@ from search.doctor.entry import Entry, Line, read_lines
 from search.doctor.finding import Finding
 from search.doctor.replay import replay
 from search.doctor.stand_ins import Completed, complete
-from search.doctor.wording import about, began
-from search.journal import Journal
+from search.storages.journal import Journal
+from search.storages.journal_wording import about, began
 
 _WRITING_S = 0.5
 """A record is written in a hundredth of it."""

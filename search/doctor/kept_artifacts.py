@@ -9,17 +9,17 @@ from optuna.storages import BaseStorage
 from optuna.study import Study
 from optuna.trial import FrozenTrial
 
-from search.artifact_place import ArtifactPlace
-from search.bucket import BucketPath
 from search.doctor.aside import Aside, is_old
 from search.doctor.finding import Finding, Note
-from search.trials import ARTIFACTS
+from search.files.artifact_place import ArtifactPlace
+from search.files.bucket import BucketPath
+from search.trials.reading import ARTIFACTS
 
 _ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 """How Optuna and its dashboard name artifacts; files of other names are somebody's own."""
 _PREFIX = "artifacts:"
 _UNFINISHED = re.compile(r"\.[a-z0-9_]{8}")
-"""How `tempfile` names the folders in which `search.artifacts` writes."""
+"""How `tempfile` names the folders in which `search.files.artifacts` writes."""
 _MOST_NAMED = 10
 
 

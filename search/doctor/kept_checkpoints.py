@@ -6,18 +6,18 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 
-from search.artifact_place import ArtifactPlace
-from search.bucket import BucketPath
-from search.checkpoints import (
+from search.doctor.aside import Aside, is_old
+from search.doctor.finding import Finding
+from search.files.artifact_place import ArtifactPlace
+from search.files.bucket import BucketPath
+from search.files.checkpoints import (
     Checkpoints,
     DamagedCheckpointError,
     config_digest,
     files,
     read,
 )
-from search.doctor.aside import Aside, is_old
-from search.doctor.finding import Finding
-from search.trials import CONFIG, place, unfinished
+from search.trials.reading import CONFIG, place, unfinished
 
 
 def kept_checkpoints(

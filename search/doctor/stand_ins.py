@@ -15,9 +15,9 @@ from itertools import count
 from typing import Any
 
 from search.doctor.entry import START, Entry
-from search.doctor.line import Op
-from search.doctor.numbers import Kind, Numbers
-from search.doctor.wording import number
+from search.storages.journal_line import Op
+from search.storages.journal_numbers import Kind, Numbers
+from search.storages.journal_wording import number
 
 WORKER = "search.doctor"
 """Who wrote a record, in place of a worker of Optuna's."""

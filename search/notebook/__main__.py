@@ -6,14 +6,14 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from commands.errors import UserError, exit_status
-from search.artifacts import Artifacts, open_artifacts
-from search.loading import load_study
+from search.files.artifacts import Artifacts, open_artifacts
 from search.notebook.asked import NUMBER, number_studies
 from search.notebook.concluding import conclude
 from search.notebook.copies import FILE, entry_path, write_file
 from search.notebook.index import index
 from search.place_options import add_artifacts, add_storage
-from search.storage import Place, open_storage
+from search.storages.storage import Place, open_storage
+from search.studies.loading import load_study
 
 _EXAMPLES = """examples:
   python -m search.notebook

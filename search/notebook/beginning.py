@@ -10,7 +10,7 @@ from search.notebook.copies import set_aside, write_copies
 from search.notebook.entry import Subject, entry
 from search.notebook.outcome import led_here
 from search.space import Space
-from search.storage import Place
+from search.storages.storage import Place
 
 
 def begin(place: Place, study: Study, space: Space, pinned: Mapping[str, Any]) -> None:

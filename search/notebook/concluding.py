@@ -4,14 +4,14 @@ from collections.abc import Sequence
 
 from optuna.study import Study
 
-from search.artifacts import Artifacts
-from search.evidence import Evidence, gather
+from search.comparing.evidence import Evidence, gather
+from search.files.artifacts import Artifacts
 from search.notebook.asked import Asked, read_asked
 from search.notebook.copies import write_copies
 from search.notebook.entry import Subject, entry
 from search.notebook.outcome import led_here, write_outcome
 from search.notebook.pictures import Picture, keep_pictures
-from search.storage import Place
+from search.storages.storage import Place
 
 _N_ENDED = "notebook_trials"
 """The study attribute with how many trials had ended when the entry was written last."""

@@ -10,8 +10,8 @@ from optuna.study import Study
 
 from commands.errors import naming
 from search.notebook.own_words import kept, line_digests, sealed, taken_apart
-from search.sound import study_folder
-from search.storage import Place
+from search.storages.storage import Place
+from search.studies.sound import study_folder
 
 FILE = "notebook.md"
 _LINES = "notebook_lines"

@@ -4,17 +4,18 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from search import pins, wording
-from search.comparison_text import pair_sentence, sentences
-from search.cost import duration, energy
+from search.comparing.comparison_text import pair_sentence, sentences
+from search.comparing.cost import duration, energy
 from search.notebook.asked import Asked
 from search.notebook.markdown import bullets, pairs, percent, plain, prose, table
 from search.notebook.observations import observations
 from search.notebook.outcome import Earlier
-from search.trials import BEST_EPOCH, ranked
+from search.space import wording
+from search.studies import pins
+from search.trials.reading import BEST_EPOCH, ranked
 
 if TYPE_CHECKING:  # a study begins without any, and would import it for half a second
-    from search.evidence import Evidence
+    from search.comparing.evidence import Evidence
 
 _N_TOP = 5
 """Rows of the table of the best trials; the report has all."""

@@ -11,7 +11,7 @@ from optuna.study import Study
 from search.notebook.asked import NUMBER, read_asked
 from search.notebook.markdown import bullets, plain
 from search.notebook.outcome import read_outcome
-from search.trials import is_counted
+from search.trials.reading import is_counted
 
 _LONGEST_LINE = 240  # characters of a hypothesis
 _SENTENCE = re.compile(r"(.+?[.!?])(?:\s+[A-ZÀ-Þ]|\s*$)", re.S)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from search.notebook.markdown import bullets, plain
 
 if TYPE_CHECKING:  # a study begins without any, and would import it for half a second
-    from search.evidence import Evidence
+    from search.comparing.evidence import Evidence
 
 _N_INTERACTIONS = 3
 """The clearest; the report has all."""

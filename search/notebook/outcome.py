@@ -11,7 +11,7 @@ from search.notebook.asked import NUMBER
 from search.notebook.markdown import percent
 
 if TYPE_CHECKING:  # a study begins without any, and would import it for half a second
-    from search.evidence import Evidence
+    from search.comparing.evidence import Evidence
 
 ATTRIBUTE = "outcome"
 NONE_YET = "no trial has ended yet"

@@ -12,10 +12,10 @@ from pathlib import PurePosixPath
 from optuna.study import Study
 from optuna.trial import FrozenTrial
 
-from search.artifacts import Artifacts, artifact_id
+from search.files.artifacts import Artifacts, artifact_id
 from search.notebook.copies import entry_path, write_file
 from search.notebook.own_words import HEADING
-from search.storage import Place
+from search.storages.storage import Place
 
 FILES = {"learning_curves.png": "Learning curves", "confusion_matrix.png": "Confusion matrix"}
 """What is shown of all that trials leave, by the artifact's name."""

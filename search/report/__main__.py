@@ -11,9 +11,7 @@ from optuna.study import Study
 from optuna_dashboard import get_note
 
 from commands.errors import UserError, exit_status
-from search import pins
-from search.artifacts import Artifacts, open_artifacts
-from search.loading import load_study
+from search.files.artifacts import Artifacts, open_artifacts
 from search.notebook.asked import NUMBER, read_asked
 from search.notebook.concluding import conclude
 from search.notebook.copies import write_file
@@ -24,8 +22,10 @@ from search.report.contents import sections
 from search.report.data import SHEETS, class_counts, class_names
 from search.report.page import Figures, page
 from search.report.subject import Subject
-from search.sound import study_folder
-from search.storage import Place, open_storage
+from search.storages.storage import Place, open_storage
+from search.studies import pins
+from search.studies.loading import load_study
+from search.studies.sound import study_folder
 
 _EXAMPLES = """examples:
   python -m search.report regularization

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from search.comparison_text import READING, pair_sentence, sentences
-from search.cost import duration, energy
+from search.comparing.comparison_text import READING, pair_sentence, sentences
+from search.comparing.cost import duration, energy
 from search.report import markup
 from search.report.data import data
 from search.report.figures import Curve, learning_curves, optimisation_history
@@ -15,7 +15,7 @@ from search.report.figures_of_evidence import (
 from search.report.page import Figures, Section
 from search.report.parameters import parameters
 from search.report.subject import Subject
-from search.trials import BEST_EPOCH, best_value, ranked
+from search.trials.reading import BEST_EPOCH, best_value, ranked
 
 _N_INTERVALS = 25
 """Trials in the figure of intervals; the table has all."""

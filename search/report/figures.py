@@ -23,7 +23,7 @@ from search.report.style import (
     make_figure,
     params_hover,
 )
-from search.trials import best_value, is_counted
+from search.trials.reading import best_value, is_counted
 
 _N_DIGITS = 5  # of numbers in curves: a page of 500 trials has some 100,000 of them
 _FAINT_LINE, _PLAIN_LINE, _BEST_LINE = 0.8, 1.1, 2.6  # px

@@ -28,7 +28,7 @@ from search.report.style import (
     shortened,
     shown,
 )
-from search.trials import best_value
+from search.trials.reading import best_value
 
 _GOLDEN = 0.6180339887
 """The fractional parts of its multiples lie evenly: a jitter that is always the same."""

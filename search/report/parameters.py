@@ -3,13 +3,13 @@
 from collections.abc import Mapping
 from typing import Any
 
-from search.evidence import Evidence
+from search.comparing.evidence import Evidence
 from search.report import markup
 from search.report.figures_of_evidence import Bar, importances
 from search.report.figures_of_parameters import parallel_coordinates, slices
 from search.report.page import Figures
 from search.report.subject import Subject
-from search.trials import best_value, ranked
+from search.trials.reading import best_value, ranked
 
 
 def parameters(subject: Subject, figures: Figures) -> str:

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from search.evidence import Evidence
+from search.comparing.evidence import Evidence
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,5 @@
 """What a number of images can tell: intervals, tests, and what choosing the best has flattered.
 
-Plain functions of arrays and counts. They know no trials and no studies: see `search.comparison`.
+Plain functions of arrays and counts. They know no trials and no studies: see
+`search.comparing.comparison`.
 """

@@ -10,8 +10,8 @@ from optuna.storages import JournalStorage
 from optuna.trial import FrozenTrial, create_trial
 
 from benchmarks.faulting.setting import STUDY, Files
-from search.journal import Journal
-from search.trials import PLACE
+from search.storages.journal import Journal
+from search.trials.reading import PLACE
 
 N = 3
 

@@ -7,7 +7,7 @@ import pytest
 from benchmarks import optuna_script
 from benchmarks.arms import ARMS, Task, command, journal
 from search import options
-from search.space_file import load_space
+from search.space.file import load_space
 
 SPACE = Path("spaces/regularization.py")
 

@@ -9,7 +9,7 @@ from benchmarks import cohort
 from benchmarks.report import Result
 from benchmarks.static_step import StaticStep
 from benchmarks.synthetic import N_CLASSES, mame_shaped
-from mame_cnn.cohort import Cohort
+from mame_cnn.cohorts.cohort import Cohort
 from tests.mame_cnn.factory import make_config, make_data
 
 

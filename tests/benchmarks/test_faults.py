@@ -111,7 +111,7 @@ def test_without_a_mount_a_limit_stands_for_the_full_disk(tmp_path: Path) -> Non
 
 def test_a_clock_jumps_in_processes_that_have_begun(files: Files) -> None:
     look = (
-        "import sys, time; from search.continuing import datetime\n"
+        "import sys, time; from search.engine.continuing import datetime\n"
         "def looked(): return [time.time(), datetime.now().timestamp()]\n"
         "before = looked(); open(sys.argv[1], 'w').write('86400'); print([*before, *looked()])"
     )

@@ -24,7 +24,7 @@ from benchmarks.optuna_script import (
 )
 from benchmarks.plain_network import DEFAULTS, PlainNetwork
 from benchmarks.watch import Watcher
-from search.space_file import load_space
+from search.space.file import load_space
 from tests.benchmarks.pictures import make_pictures
 
 SPACE = """\

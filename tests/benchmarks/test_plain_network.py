@@ -10,11 +10,11 @@ from torch import nn
 
 from benchmarks.plain_network import DEFAULTS, PlainNetwork, check_known, last_map_px
 from commands.errors import UserError
-from mame_cnn import parameters
-from mame_cnn.config import Config
-from mame_cnn.network import build_network, infeasible
-from search.distributions import uniform
-from search.space_file import load_space
+from mame_cnn.configuration import parameters
+from mame_cnn.configuration.config import Config
+from mame_cnn.models.network import build_network, infeasible
+from search.sampling.distributions import uniform
+from search.space.file import load_space
 from tests.mame_cnn.factory import plain_of
 
 IMAGE_SIZE = 24

@@ -12,8 +12,8 @@ from benchmarks import scale
 from benchmarks.scale_filling import fill
 from benchmarks.scale_model import Cost, growth
 from benchmarks.scale_stopwatch import Stopwatch
-from search.storage import Place, open_storage
-from search.study import open_study
+from search.storages.storage import Place, open_storage
+from search.studies.study import open_study
 from tests.search.fake_trainer import SPACE, FakeTrainer
 
 

@@ -10,7 +10,7 @@ from benchmarks.faulting.endings import losses_of_end
 from benchmarks.faulting.looks import Facts, by_place, facts, trials
 from benchmarks.faulting.loss import Loss
 from benchmarks.faulting.setting import Files
-from search.trials import CONTINUES, INTERRUPTED, PLACE
+from search.trials.reading import CONTINUES, INTERRUPTED, PLACE
 from tests.benchmarks.faulted import N, trial
 
 

@@ -10,14 +10,14 @@ from optuna.storages import JournalStorage
 
 from benchmarks.watch import Sighting, Watcher, watch
 from commands.errors import UserError
-from search.journal import Journal
+from search.storages.journal import Journal
 
 SEARCH = """\
 import sys
 from pathlib import Path
 import optuna
 from optuna.storages import JournalStorage
-from search.journal import Journal
+from search.storages.journal import Journal
 
 study = optuna.create_study(storage=JournalStorage(Journal(Path(sys.argv[1]))), study_name="s")
 for number in range(2):

@@ -9,7 +9,7 @@ from optuna.trial import FrozenTrial, create_trial
 
 from benchmarks import workers
 from commands.errors import UserError
-from search.storage import open_storage
+from search.storages.storage import open_storage
 
 BEGAN = datetime(2026, 1, 1)
 

@@ -5,10 +5,10 @@ from pathlib import Path
 import pytest
 
 from examples import own_network
-from mame_cnn.evaluation_findings import Evaluated
+from mame_cnn.evaluating.findings import Evaluated
 from mame_cnn.explain import explain_runs
-from mame_cnn.model import Model
-from mame_cnn.opening import open_model
+from mame_cnn.models.model import Model
+from mame_cnn.models.opening import open_model
 
 
 @pytest.fixture(scope="module")

@@ -5,11 +5,11 @@ from typing import Any
 import numpy as np
 import torch
 
-from mame_cnn.config import Config
-from mame_cnn.device_data import DeviceData, DeviceSplit
-from mame_cnn.layered_config import Plain
-from mame_cnn.parameters import config_from_params
-from mame_cnn.vocabulary import Value
+from mame_cnn.configuration.config import Config
+from mame_cnn.configuration.layered import Plain
+from mame_cnn.configuration.parameters import config_from_params
+from mame_cnn.configuration.vocabulary import Value
+from mame_cnn.inputs.device_data import DeviceData, DeviceSplit
 
 
 def make_config(*, seed: int = 1, epochs: int = 3, image_size: int = 8, **params: Value) -> Config:

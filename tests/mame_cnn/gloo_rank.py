@@ -7,10 +7,10 @@ from pathlib import Path
 import torch
 from safetensors.torch import save_file
 
-from mame_cnn.distributed import Ranks, joined
-from mame_cnn.distributed_cohort import SharedCohort
+from mame_cnn.distribution.cohort import SharedCohort
+from mame_cnn.distribution.processes import Ranks, joined
+from tests.mame_cnn.distribution.test_distributed_cohort import SHAPES, trained
 from tests.mame_cnn.factory import make_config, make_data
-from tests.mame_cnn.test_distributed_cohort import SHAPES, trained
 
 
 def main(folder: Path) -> None:

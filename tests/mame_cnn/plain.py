@@ -4,7 +4,7 @@ from collections import OrderedDict
 
 from torch import Tensor, nn
 
-from mame_cnn.config import Plain
+from mame_cnn.configuration.config import Plain
 
 PLAIN_ACTIVATIONS: dict[str, type[nn.Module]] = {
     "relu": nn.ReLU,

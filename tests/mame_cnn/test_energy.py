@@ -8,12 +8,13 @@ import pandas as pd
 import pytest
 import torch
 
-from mame_cnn import energy, final_training
-from mame_cnn.cohort import Cohort
-from mame_cnn.config_file import write_config
+from mame_cnn import energy
+from mame_cnn.cohorts.cohort import Cohort
+from mame_cnn.cohorts.progress import EpochResult
+from mame_cnn.configuration.config_file import write_config
+from mame_cnn.configuration.parameters import config_from_params
 from mame_cnn.energy import MOST_W, UNMETERED, Counter, Meter, meter_of
-from mame_cnn.parameters import config_from_params
-from mame_cnn.progress import EpochResult
+from mame_cnn.runs import final_training
 from mame_cnn.train import main
 from tests.mame_cnn.factory import make_config, make_data
 

@@ -14,17 +14,17 @@ import torch
 from safetensors import safe_open
 
 from commands.errors import exit_status
-from mame_cnn.answers import OUT_OF_FOLD
-from mame_cnn.cohort import Cohort
-from mame_cnn.config_file import write_config
+from mame_cnn.cohorts.cohort import Cohort
+from mame_cnn.cohorts.progress import EpochResult
+from mame_cnn.configuration.config_file import write_config
+from mame_cnn.configuration.parameters import config_from_params
+from mame_cnn.configuration.vocabulary import Value
 from mame_cnn.data.load import load_dataset
 from mame_cnn.ensemble import main
-from mame_cnn.ensemble_file import ENSEMBLE
-from mame_cnn.ensemble_model import Ensemble
-from mame_cnn.opening import open_model
-from mame_cnn.parameters import config_from_params
-from mame_cnn.progress import EpochResult
-from mame_cnn.vocabulary import Value
+from mame_cnn.models.answers import OUT_OF_FOLD
+from mame_cnn.models.ensemble import Ensemble
+from mame_cnn.models.ensemble_file import ENSEMBLE
+from mame_cnn.models.opening import open_model
 from tests.mame_cnn.factory import plain_of
 
 CPU = torch.device("cpu")

@@ -15,15 +15,16 @@ import pytest
 from sklearn.metrics import accuracy_score
 
 from commands.errors import UserError, exit_status
-from mame_cnn import evaluate, evaluation_folder
+from mame_cnn import evaluate
 from mame_cnn.data.load import load_dataset, load_test
-from mame_cnn.ensemble_file import write_ensemble
-from mame_cnn.ensemble_model import Ensemble
-from mame_cnn.model import Model
-from mame_cnn.model_file import WEIGHTS, write_model
-from mame_cnn.probabilities_file import write_probabilities
+from mame_cnn.evaluating import folder as evaluation_folder
+from mame_cnn.models.ensemble import Ensemble
+from mame_cnn.models.ensemble_file import write_ensemble
+from mame_cnn.models.model import Model
+from mame_cnn.models.model_file import WEIGHTS, write_model
+from mame_cnn.scoring.probabilities_file import write_probabilities
 from tests.mame_cnn.data.conftest import Factory
-from tests.mame_cnn.models import CPU, make_ensemble, make_model, write_members
+from tests.mame_cnn.small_models import CPU, make_ensemble, make_model, write_members
 
 CLASSES = ("bronze", "clay")
 COUNTS = {

@@ -11,23 +11,23 @@ import torch
 
 from commands.errors import UserError
 from mame_cnn import evaluate, train
-from mame_cnn.cohort import Cohort
-from mame_cnn.config_file import write_config
+from mame_cnn.cohorts.cohort import Cohort
+from mame_cnn.configuration.config_file import write_config
+from mame_cnn.configuration.layered import Blocked
 from mame_cnn.data.load import load_dataset
-from mame_cnn.device_data import DeviceData, DeviceSplit, with_validation
 from mame_cnn.explaining.grad_cam import Explainer
 from mame_cnn.families.layered import LayeredNetwork
-from mame_cnn.layered_config import Blocked
-from mame_cnn.metadata_row import apart, with_row
-from mame_cnn.model_file import read_model
-from mame_cnn.network import build_network, n_parameters
-from mame_cnn.onnx_export import export
+from mame_cnn.inputs.device_data import DeviceData, DeviceSplit, with_validation
+from mame_cnn.inputs.metadata_row import apart, with_row
+from mame_cnn.models.model_file import read_model
+from mame_cnn.models.network import build_network, n_parameters
+from mame_cnn.models.onnx_export import export
 from mame_cnn.seeds import generator
-from mame_cnn.trainer import ImageTrainer
+from mame_cnn.trials.trainer import ImageTrainer
 from tests.mame_cnn.data.conftest import Factory
 from tests.mame_cnn.factory import make_config, make_data
 from tests.mame_cnn.families.small import IMAGE_SIZE, small
-from tests.mame_cnn.models import make_images, make_model
+from tests.mame_cnn.small_models import make_images, make_model
 
 CPU = torch.device("cpu")
 BLUNT: dict[str, Any] = {"depth": 1, "width": 1, "head": "average", "dense_depth": 0, "lr": 0.1}

@@ -8,7 +8,7 @@ from torch.nn import functional as F
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from commands.errors import UserError
-from mame_cnn.cohort import Cohort
+from mame_cnn.cohorts.cohort import Cohort
 from mame_cnn.precision import choose_precision
 from tests.mame_cnn.factory import make_config, make_data
 

@@ -11,17 +11,17 @@ from PIL import Image
 
 from commands.errors import UserError
 from mame_cnn import predict
-from mame_cnn.classifier import Classifier
-from mame_cnn.config_file import write_config
+from mame_cnn.configuration.config_file import write_config
+from mame_cnn.configuration.parameters import config_from_params
 from mame_cnn.data.load import load_dataset
-from mame_cnn.ensemble_file import write_ensemble
-from mame_cnn.model import Model
-from mame_cnn.model_file import WEIGHTS, write_model
-from mame_cnn.parameters import config_from_params
+from mame_cnn.models.classifier import Classifier
+from mame_cnn.models.ensemble_file import write_ensemble
+from mame_cnn.models.model import Model
+from mame_cnn.models.model_file import WEIGHTS, write_model
 from mame_cnn.predict import main
 from mame_cnn.train import main as train
 from tests.mame_cnn.data.conftest import Factory
-from tests.mame_cnn.models import (
+from tests.mame_cnn.small_models import (
     CLASSES,
     CPU,
     make_ensemble,

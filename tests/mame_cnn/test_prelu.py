@@ -4,7 +4,7 @@ from torch import nn
 
 from mame_cnn.layers import make_activation
 from mame_cnn.layers.activation import CohortPReLU
-from mame_cnn.network import n_parameters
+from mame_cnn.models.network import n_parameters
 from mame_cnn.seeds import generator
 from tests.mame_cnn.factory import make_config
 

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 import pytest
 
 from commands.errors import UserError
-from mame_cnn.config_file import read_config
-from mame_cnn.ensemble_members import read_recipes
-from mame_cnn.layered_config import Plain
+from mame_cnn.configuration.config_file import read_config
+from mame_cnn.configuration.layered import Plain
+from mame_cnn.ensembles.members import read_recipes
 from mame_cnn.reference import Reference
 from tests.mame_cnn.reference_table import FOLDER, table_of
 

@@ -12,14 +12,14 @@ from PIL import Image
 
 from commands.errors import UserError
 from mame_cnn import ensemble
-from mame_cnn.config import Config
-from mame_cnn.config_file import read_config, write_config
+from mame_cnn.configuration.config import Config
+from mame_cnn.configuration.config_file import read_config, write_config
 from mame_cnn.data.load import load_dataset
-from mame_cnn.device_data import to_device
-from mame_cnn.model_file import read_model
-from mame_cnn.onnx_export import INPUT, OUTPUT, export
+from mame_cnn.inputs.device_data import to_device
+from mame_cnn.models.model_file import read_model
+from mame_cnn.models.onnx_export import INPUT, OUTPUT, export
 from mame_cnn.train import main
-from tests.mame_cnn.models import make_images, make_model
+from tests.mame_cnn.small_models import make_images, make_model
 
 REFERENCES = Path(__file__).parents[2] / "studies" / "reference"
 CPU = torch.device("cpu")

@@ -20,17 +20,17 @@ from safetensors.torch import load_file
 from sklearn.metrics import accuracy_score, confusion_matrix, f1_score
 
 from commands.errors import UserError, exit_status
-from mame_cnn.cohort import Cohort
-from mame_cnn.config_file import read_config, write_config
+from mame_cnn.cohorts.cohort import Cohort
+from mame_cnn.cohorts.progress import EpochResult
+from mame_cnn.configuration.config_file import read_config, write_config
+from mame_cnn.configuration.parameters import config_from_params
+from mame_cnn.configuration.vocabulary import Value
 from mame_cnn.data.load import load_dataset
-from mame_cnn.device_data import DeviceSplit, to_device
-from mame_cnn.final_training import train_to_the_end
-from mame_cnn.parameters import config_from_params
+from mame_cnn.inputs.device_data import DeviceSplit, to_device
 from mame_cnn.precision import choose_precision
-from mame_cnn.progress import EpochResult
-from mame_cnn.run_folder import numbered, place_run, unfinished_run
+from mame_cnn.runs.final_training import train_to_the_end
+from mame_cnn.runs.run_folder import numbered, place_run, unfinished_run
 from mame_cnn.train import main
-from mame_cnn.vocabulary import Value
 
 CPU = torch.device("cpu")
 SMALL: dict[str, Value] = {

@@ -9,7 +9,7 @@ from typing import TypeVar
 import torch
 from torch import Tensor
 
-from mame_cnn.distributed import Ranks
+from mame_cnn.distribution.processes import Ranks
 
 Result = TypeVar("Result")
 _LONGEST_WAIT_S = 60.0

@@ -14,12 +14,12 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from commands.errors import exit_status
-from search.events import EventDisplay, stop_with_parent
+from search.displays.events import EventDisplay, stop_with_parent
 from search.trainer import Member
-from search.worker import Command
-from search.workers import run_workers
+from search.workers.worker import Command
+from search.workers.workers import run_workers
 from tests.search.fake_trainer import FakeTrainer
-from tests.search.studies import opened_in, searched
+from tests.search.small_studies import opened_in, searched
 
 EPOCHS = 3
 MODULE = "tests.search.fake_workers"

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from search.predictions import FILE
+from search.files.predictions import FILE
 
 N_IMAGES = 100
 LABELS = np.arange(N_IMAGES) % 4

@@ -1,13 +1,13 @@
 """Searches with the fake trainer in any storage that is open."""
 
-from search.display import Display, QuietDisplay
-from search.engine import search
-from search.heartbeat import Silence
-from search.outcome import Outcome
-from search.pruners import make_pruner
-from search.samplers import make_sampler
-from search.storage import Place
-from search.study import open_study
+from search.displays.display import Display, QuietDisplay
+from search.engine.engine import search
+from search.hosts.heartbeat import Silence
+from search.sampling.pruners import make_pruner
+from search.sampling.samplers import make_sampler
+from search.storages.storage import Place
+from search.studies.study import open_study
+from search.trials.outcome import Outcome
 from tests.search.fake_trainer import SPACE, FakeTrainer
 
 

@@ -6,12 +6,12 @@ import pytest
 
 from commands.errors import exit_status
 from search.compare import main
-from search.predictions import FILE
+from search.files.predictions import FILE
 from search.space import Choice, Question, Space
 from search.trainer import Member
 from tests.search.fake_trainer import FakeTrainer
 from tests.search.predicting import left_by
-from tests.search.studies import searched
+from tests.search.small_studies import searched
 
 WRONG: Mapping[str, Collection[int]] = {"a": range(10), "b": range(4, 17), "c": range(60)}
 SPACE = Space(

@@ -11,14 +11,14 @@ from optuna.trial import TrialState, create_trial
 from optuna_dashboard import get_note, save_note
 
 from commands.errors import UserError
-from search.artifacts import Artifacts
 from search.copy import copy_study, main
-from search.history import FILE
-from search.loading import load_study
-from search.storage import Place, open_storage
-from search.trials import INTERRUPTED
+from search.files.artifacts import Artifacts
+from search.files.history import FILE
+from search.storages.storage import Place, open_storage
+from search.studies.loading import load_study
+from search.trials.reading import INTERRUPTED
 from tests.proxies import proxy_of
-from tests.search.studies import searched
+from tests.search.small_studies import searched
 
 pytest_plugins = ["tests.postgres", "tests.servers"]
 

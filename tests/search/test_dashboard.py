@@ -12,11 +12,11 @@ import pytest
 
 from commands.errors import UserError, exit_status
 from search import dashboard
-from search.artifacts import DEFAULT_ARTIFACTS
-from search.storage import DEFAULT_STORAGE, open_storage
+from search.files.artifacts import DEFAULT_ARTIFACTS
+from search.storages.storage import DEFAULT_STORAGE, open_storage
 from search.trainer import Member
 from tests.search.fake_trainer import FakeTrainer
-from tests.search.studies import searched
+from tests.search.small_studies import searched
 
 PNG = b"\x89PNG\r\n\x1a\n and what follows"
 

@@ -6,7 +6,7 @@ import optuna
 import pytest
 from optuna.distributions import BaseDistribution, FloatDistribution
 
-from search.artifacts import Artifacts
+from search.comparing.evidence import gather
 from search.dashboard_figures import (
     CURVES,
     INTERVALS,
@@ -15,10 +15,10 @@ from search.dashboard_figures import (
     PARAMETERS,
     study_figures,
 )
-from search.evidence import gather
+from search.files.artifacts import Artifacts
 from search.space import Float, Question, Space
 from tests.search.fake_trainer import SPACE, FakeTrainer
-from tests.search.studies import opened_in, searched
+from tests.search.small_studies import opened_in, searched
 
 ROWS = [parameter.to_json() for parameter in SPACE.parameters]
 PREFIX = "dashboard:plot_data:"

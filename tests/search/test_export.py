@@ -8,10 +8,10 @@ import pytest
 from commands.errors import exit_status
 from search.export import main
 from search.space import Space
-from search.trials import ranked
+from search.trials.reading import ranked
 from tests.search.fake_trainer import GRID, FakeTrainer
 from tests.search.predicting import left_by
-from tests.search.studies import opened_in, searched, trials_in
+from tests.search.small_studies import opened_in, searched, trials_in
 
 
 def _export(folder: Path, *arguments: str) -> int:

@@ -14,11 +14,11 @@ import pytest
 from optuna.trial import TrialState, create_trial
 
 from commands.errors import UserError
-from search import database_grpc
-from search.database_grpc import TLS, ProxyLock
-from search.loading import load_study
 from search.proxy import main, remarks
-from search.storage import open_storage
+from search.storages import database_grpc
+from search.storages.database_grpc import TLS, ProxyLock
+from search.storages.storage import open_storage
+from search.studies.loading import load_study
 from tests.proxies import proxy_of
 
 pytest_plugins = ["tests.postgres"]

@@ -6,15 +6,15 @@ from pathlib import Path
 
 from optuna.trial import FrozenTrial
 
-from search import owner
-from search.display import QuietDisplay, Standing
-from search.outcome import Outcome
-from search.trials import OWNER, Tally
-from search.worker import DEFAULT_HANG_LIMIT_S, Command
-from search.workers import run_workers
+from search.displays.display import QuietDisplay, Standing
+from search.hosts import owner
+from search.trials.outcome import Outcome
+from search.trials.reading import OWNER, Tally
+from search.workers.worker import DEFAULT_HANG_LIMIT_S, Command
+from search.workers.workers import run_workers
 from tests.search.fake_trainer import FakeTrainer
 from tests.search.fake_workers import EPOCHS
-from tests.search.studies import opened_in
+from tests.search.small_studies import opened_in
 
 
 class Watching(QuietDisplay):
@@ -64,7 +64,11 @@ def run(
 
 def script(text: str) -> Command:
     """Say how to start a worker that is no more than these lines."""
-    begin = "import signal, sys; from search.events import EventDisplay as E; e = E(sys.stdout)\n"
+    begin = (
+        "import signal, sys\n"
+        "from search.displays.events import EventDisplay\n"
+        "e = EventDisplay(sys.stdout)\n"
+    )
     return Command([sys.executable, "-c", begin + text], n_threads=1)
 
 

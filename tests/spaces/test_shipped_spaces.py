@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 
 import spaces
+from mame_cnn.configuration.parameters import config_from_params
 from mame_cnn.features.config import faults as feature_faults
-from mame_cnn.parameters import config_from_params
 from search.images import check_parameters, is_of_features
 from search.space import Space, Value
-from search.space_file import load_space
+from search.space.file import load_space
 from tests.mame_cnn.factory import plain_of
 
 FOLDER = Path(spaces.__file__).parent
@@ -96,7 +96,7 @@ def test_there_is_a_baseline_and_each_is_a_complete_configuration(path: Path) ->
 def test_spaces_need_neither_torch_nor_optuna() -> None:
     program = (
         "import sys\n"
-        "import spaces.everything, search.space_file, search.show\n"
+        "import spaces.everything, search.space.file, search.show\n"
         "print(sorted({'torch', 'optuna', 'mame_cnn'} & sys.modules.keys()))"
     )
 

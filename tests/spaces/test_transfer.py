@@ -1,8 +1,8 @@
 """The transfer space tries the documents' three heads first, openly with ImageNet weights."""
 
-from mame_cnn.config import Config
-from mame_cnn.parameters import config_from_params
-from mame_cnn.pretrained_config import Pretrained
+from mame_cnn.configuration.config import Config
+from mame_cnn.configuration.parameters import config_from_params
+from mame_cnn.configuration.pretrained import Pretrained
 from spaces.transfer import SPACE
 
 

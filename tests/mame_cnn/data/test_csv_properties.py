@@ -14,7 +14,7 @@ from hypothesis.extra import numpy as arrays
 
 from commands.errors import UserError
 from mame_cnn.data.mame_layout import read_labels, read_table
-from mame_cnn.probabilities_file import read_probabilities, write_probabilities
+from mame_cnn.scoring.probabilities_file import read_probabilities, write_probabilities
 
 # Mediums are stripped, and a CSV writer cannot be told from what ends lines.
 NAMES = st.text(st.characters(exclude_categories=["Cc", "Cs", "Zl", "Zp"]), min_size=1).filter(

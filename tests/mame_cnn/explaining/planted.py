@@ -6,10 +6,10 @@ import numpy as np
 import torch
 
 from mame_cnn.data.dataset import Labels, Pixels
-from mame_cnn.device_data import DeviceData, DeviceSplit
-from mame_cnn.final_training import train_to_the_end
-from mame_cnn.model import Model
-from mame_cnn.normalisation import scale_and_offset
+from mame_cnn.inputs.device_data import DeviceData, DeviceSplit
+from mame_cnn.inputs.normalisation import scale_and_offset
+from mame_cnn.models.model import Model
+from mame_cnn.runs.final_training import train_to_the_end
 from tests.mame_cnn.factory import make_config
 
 CLASSES = ("red", "green", "blue")

@@ -14,13 +14,13 @@ from PIL import Image
 from commands.errors import UserError, exit_status
 from mame_cnn import explain
 from mame_cnn.data.load import load_dataset
-from mame_cnn.ensemble_file import write_ensemble
 from mame_cnn.explaining.heat_sheets import N_CLASSES, shown_classes
 from mame_cnn.explaining.scene import Scene
-from mame_cnn.model_file import WEIGHTS, write_model
+from mame_cnn.models.ensemble_file import write_ensemble
+from mame_cnn.models.model_file import WEIGHTS, write_model
 from mame_cnn.pictures.sheet import Sheet
 from tests.mame_cnn.data.conftest import Factory
-from tests.mame_cnn.models import CPU, make_ensemble, make_model, write_members
+from tests.mame_cnn.small_models import CPU, make_ensemble, make_model, write_members
 
 CLASSES = ("bronze", "clay")
 COUNTS = {

@@ -12,9 +12,9 @@ from commands.errors import UserError
 from mame_cnn.explaining.attention import BORDER_AREA, border_shares
 from mame_cnn.explaining.grad_cam import BATCH, Explainer, grad_cam
 from mame_cnn.explaining.layers import check_names, last_activations
-from mame_cnn.model import Model
+from mame_cnn.models.model import Model
 from tests.mame_cnn.explaining.planted import SIDE, Planted, plant, train_on_patches
-from tests.mame_cnn.models import CLASSES, CPU, make_images, make_model
+from tests.mame_cnn.small_models import CLASSES, CPU, make_images, make_model
 
 IMAGES = make_images(5)
 

@@ -5,7 +5,7 @@ import numpy as np
 from mame_cnn.explaining.grad_cam import Explained, Explainer
 from mame_cnn.explaining.heat_sheets import one_class
 from mame_cnn.explaining.scene import Scene, View
-from tests.mame_cnn.models import CPU, make_images, make_model
+from tests.mame_cnn.small_models import CPU, make_images, make_model
 
 CLASSES = ("bronze", "clay")
 

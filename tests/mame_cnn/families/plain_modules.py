@@ -3,7 +3,7 @@
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from mame_cnn.layered_config import MobileNet, ResNet, Vgg
+from mame_cnn.configuration.layered import MobileNet, ResNet, Vgg
 from tests.mame_cnn.plain import PLAIN_ACTIVATIONS
 
 

@@ -8,9 +8,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from mame_cnn.cohort import Cohort
-from mame_cnn.config import Config
-from mame_cnn.layered_config import DenseNet
+from mame_cnn.cohorts.cohort import Cohort
+from mame_cnn.configuration.config import Config
+from mame_cnn.configuration.layered import DenseNet
 from tests.mame_cnn.factory import make_config, make_data
 from tests.mame_cnn.families.plain_modules import mobilenet, resnet, vgg
 from tests.mame_cnn.families.small import IMAGE_SIZE, SMALL, small

@@ -9,25 +9,25 @@ import pytest
 import torch
 
 from commands.errors import UserError
-from mame_cnn.cohort import Cohort
-from mame_cnn.config import Config
+from mame_cnn.cohorts.cohort import Cohort
+from mame_cnn.configuration.config import Config
 from mame_cnn.data.load import load_dataset
-from mame_cnn.distributed import Ranks
-from mame_cnn.distributed_cohort import SharedCohort
-from mame_cnn.distributed_layers import Shard, share_layers
+from mame_cnn.distribution.cohort import SharedCohort
+from mame_cnn.distribution.layers import Shard, share_layers
+from mame_cnn.distribution.processes import Ranks
+from mame_cnn.evaluating.model_card import model_card
 from mame_cnn.explaining.grad_cam import Explainer
 from mame_cnn.explaining.layers import last_activations
-from mame_cnn.layer_table import layer_table
-from mame_cnn.model import Model
-from mame_cnn.model_card import model_card
-from mame_cnn.model_file import WEIGHTS, read_model, write_model
-from mame_cnn.network import n_parameters
-from mame_cnn.onnx_export import INPUT, OUTPUT, export
-from mame_cnn.step_memory import step_memory
-from mame_cnn.trainer import ImageTrainer
+from mame_cnn.memory.step_memory import step_memory
+from mame_cnn.models.layer_table import layer_table
+from mame_cnn.models.model import Model
+from mame_cnn.models.model_file import WEIGHTS, read_model, write_model
+from mame_cnn.models.network import n_parameters
+from mame_cnn.models.onnx_export import INPUT, OUTPUT, export
+from mame_cnn.trials.trainer import ImageTrainer
 from tests.mame_cnn.factory import make_config, make_data
 from tests.mame_cnn.families.small import IMAGE_SIZE, SMALL, small
-from tests.mame_cnn.models import CPU, make_images, make_model
+from tests.mame_cnn.small_models import CPU, make_images, make_model
 from tests.mame_cnn.thread_ranks import in_ranks
 
 DATA = make_data(image_size=IMAGE_SIZE)

@@ -9,21 +9,21 @@ import torch
 from torch import Tensor, nn
 
 from commands.errors import UserError
-from mame_cnn.cohort import Cohort
-from mame_cnn.config import Config
-from mame_cnn.config_file import read_config, write_config
+from mame_cnn.cohorts.cohort import Cohort
+from mame_cnn.configuration.config import Config
+from mame_cnn.configuration.config_file import read_config, write_config
+from mame_cnn.configuration.fusion import fusion_key, shared_names
+from mame_cnn.configuration.network import Own
+from mame_cnn.configuration.parameters import config_from_params, space_faults
 from mame_cnn.families import own
 from mame_cnn.families.cohort_network import CohortNetwork
 from mame_cnn.families.modules import MemberDropout
 from mame_cnn.families.own import MODULES, OwnCohort, register, registered
-from mame_cnn.fusion import fusion_key, shared_names
-from mame_cnn.model_file import WEIGHTS, read_model, write_model
-from mame_cnn.network import build_network, infeasible
-from mame_cnn.network_config import Own
-from mame_cnn.parameters import config_from_params, space_faults
+from mame_cnn.models.model_file import WEIGHTS, read_model, write_model
+from mame_cnn.models.network import build_network, infeasible
 from mame_cnn.seeds import generator
 from tests.mame_cnn.factory import make_data
-from tests.mame_cnn.models import make_model
+from tests.mame_cnn.small_models import make_model
 
 
 class Small(nn.Module):

@@ -8,9 +8,9 @@ import torch
 
 from mame_cnn.features.bank import Bank
 from mame_cnn.features.layers import Layer
-from mame_cnn.model import Model
-from mame_cnn.model_file import WEIGHTS, write_model
-from tests.mame_cnn.models import make_model
+from mame_cnn.models.model import Model
+from mame_cnn.models.model_file import WEIGHTS, write_model
+from tests.mame_cnn.small_models import make_model
 
 CPU = torch.device("cpu")
 

@@ -11,7 +11,7 @@ from mame_cnn.features import bank as bank_module
 from mame_cnn.features.bank import open_bank
 from mame_cnn.features.looker import Looker, look_with
 from tests.mame_cnn.features.made_up import CPU
-from tests.mame_cnn.models import make_model
+from tests.mame_cnn.small_models import make_model
 
 
 @pytest.fixture(scope="module")

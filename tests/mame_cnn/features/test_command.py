@@ -12,12 +12,12 @@ from commands.errors import UserError
 from mame_cnn.data.load import load_dataset
 from mame_cnn.features.__main__ import main
 from mame_cnn.features.run_folder import read_features_config
-from mame_cnn.model_file import write_model
-from mame_cnn.probabilities_file import read_probabilities
+from mame_cnn.models.model_file import write_model
+from mame_cnn.scoring.probabilities_file import read_probabilities
 from tests.mame_cnn.data.conftest import Factory
 from tests.mame_cnn.features.made_up import run_of
-from tests.mame_cnn.models import make_model
 from tests.mame_cnn.pretrained.files import mobilenet, write_torchvision
+from tests.mame_cnn.small_models import make_model
 
 QUICK = ["--data", "digits", "--device", "cpu", "--trees", "10"]
 

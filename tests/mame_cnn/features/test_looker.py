@@ -8,13 +8,12 @@ from commands.errors import UserError
 from mame_cnn.features.layers import chosen, find_layers
 from mame_cnn.features.looker import open_looker
 from mame_cnn.features.traceable import traceable
-from mame_cnn.network import CohortNetwork, build_network
+from mame_cnn.models.network import CohortNetwork, build_network
 from mame_cnn.pretrained.backbones import IMAGENET_MEAN, IMAGENET_STD
 from mame_cnn.seeds import generator
 from tests.mame_cnn.factory import make_config
 from tests.mame_cnn.families.small import IMAGE_SIZE, SMALL, small
 from tests.mame_cnn.features.made_up import CPU, run_of
-from tests.mame_cnn.models import make_images
 from tests.mame_cnn.pretrained.files import (
     mobilenet,
     sha256,
@@ -22,6 +21,7 @@ from tests.mame_cnn.pretrained.files import (
     write_own,
     write_torchvision,
 )
+from tests.mame_cnn.small_models import make_images
 
 
 def born(config: Any, image_size: int) -> CohortNetwork:

@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 
 from commands.errors import UserError
+from mame_cnn.configuration.pretrained import SeenVal
+from mame_cnn.configuration.vocabulary import Value
 from mame_cnn.data.load import load_dataset
 from mame_cnn.features.looker import open_looker
 from mame_cnn.features.trainer import FeatureTrainer
-from mame_cnn.pretrained_config import SeenVal
-from mame_cnn.vocabulary import Value
 from search import export, run
 from search.trainer import Trainer
 from tests.mame_cnn.data.conftest import Factory

@@ -8,12 +8,12 @@ import torch
 from torch import nn
 from torchvision import models
 
-from mame_cnn.cohort import Cohort
-from mame_cnn.config import Config, Trained
-from mame_cnn.model import Model
-from mame_cnn.model_file import write_model
+from mame_cnn.cohorts.cohort import Cohort
+from mame_cnn.configuration.config import Config, Trained
+from mame_cnn.models.model import Model
+from mame_cnn.models.model_file import write_model
 from tests.mame_cnn.factory import make_config, plain_of
-from tests.mame_cnn.models import make_model
+from tests.mame_cnn.small_models import make_model
 
 
 def mobilenet(seed: int = 0) -> nn.Module:

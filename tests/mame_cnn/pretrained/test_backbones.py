@@ -5,8 +5,8 @@ import torch
 from torch import Tensor, nn
 from torchvision import models
 
+from mame_cnn.configuration.pretrained import BACKBONE_BLOCKS
 from mame_cnn.pretrained.backbones import BACKBONES, file_name
-from mame_cnn.pretrained_config import BACKBONE_BLOCKS
 
 SIDE = 40  # pixels: more than each of them needs
 

@@ -9,14 +9,13 @@ import torch
 from pydantic import ValidationError
 
 from commands.errors import UserError
-from mame_cnn.cohort import Cohort
-from mame_cnn.config import Config, Trained
-from mame_cnn.final_training import check_feasible
-from mame_cnn.model_file import read_model, write_model
+from mame_cnn.cohorts.cohort import Cohort
+from mame_cnn.configuration.config import Config, Trained
+from mame_cnn.models.model_file import read_model, write_model
 from mame_cnn.pretrained.table import check_weights, trained_backbone
-from mame_cnn.training_plan import Plan
+from mame_cnn.runs.final_training import check_feasible
+from mame_cnn.runs.training_plan import Plan
 from tests.mame_cnn.factory import make_config, make_data
-from tests.mame_cnn.models import make_model
 from tests.mame_cnn.pretrained.files import (
     mobilenet,
     sha256,
@@ -24,6 +23,7 @@ from tests.mame_cnn.pretrained.files import (
     write_own,
     write_torchvision,
 )
+from tests.mame_cnn.small_models import make_model
 
 HASH = "0123456789abcdef"
 

@@ -6,11 +6,11 @@ from pathlib import Path
 import pytest
 
 from commands.errors import UserError
-from mame_cnn.config_file import read_config, write_config
+from mame_cnn.configuration.config_file import read_config, write_config
+from mame_cnn.configuration.pretrained import Pretrained, Trained
 from mame_cnn.evaluate import main as evaluate
-from mame_cnn.model_file import read_model
+from mame_cnn.models.model_file import read_model
 from mame_cnn.pretrained.__main__ import main
-from mame_cnn.pretrained_config import Pretrained, Trained
 from mame_cnn.train import main as train
 from tests.mame_cnn.factory import make_config
 from tests.mame_cnn.pretrained.files import mobilenet, write_own, write_torchvision

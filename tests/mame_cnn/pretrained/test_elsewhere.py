@@ -10,18 +10,17 @@ import pytest
 import torch
 
 from commands.errors import UserError
-from mame_cnn.cohort import Cohort
-from mame_cnn.config import Trained
-from mame_cnn.distributed import ALONE
-from mame_cnn.distributed_training import check_shareable
+from mame_cnn.cohorts.cohort import Cohort
+from mame_cnn.configuration.config import Trained
+from mame_cnn.configuration.parameters import config_from_params, space_faults
+from mame_cnn.distribution.processes import ALONE
 from mame_cnn.explaining.grad_cam import Explainer
-from mame_cnn.model import Model
-from mame_cnn.network import n_parameters
-from mame_cnn.network_words import in_words
-from mame_cnn.onnx_export import export
-from mame_cnn.parameters import config_from_params, space_faults
+from mame_cnn.models.model import Model
+from mame_cnn.models.network import n_parameters
+from mame_cnn.models.network_words import in_words
+from mame_cnn.models.onnx_export import export
+from mame_cnn.runs.distributed_training import check_shareable
 from tests.mame_cnn.factory import make_data
-from tests.mame_cnn.models import make_images
 from tests.mame_cnn.pretrained.files import (
     mobilenet,
     model_of,
@@ -29,6 +28,7 @@ from tests.mame_cnn.pretrained.files import (
     write_own,
     write_torchvision,
 )
+from tests.mame_cnn.small_models import make_images
 
 CPU = torch.device("cpu")
 STEP = {"after_epochs": 1, "from_block": 2, "lr": 1e-3}

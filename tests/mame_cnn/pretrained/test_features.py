@@ -10,11 +10,11 @@ import pytest
 import torch
 
 from commands.errors import UserError
-from mame_cnn.cohort import Cohort
-from mame_cnn.config import Config, Trained
-from mame_cnn.device_data import DeviceData, with_validation
+from mame_cnn.cohorts.cohort import Cohort
+from mame_cnn.configuration.config import Config, Trained
+from mame_cnn.configuration.fusion import fusion_key
 from mame_cnn.families.pretrained import PretrainedNetwork
-from mame_cnn.fusion import fusion_key
+from mame_cnn.inputs.device_data import DeviceData, with_validation
 from mame_cnn.pretrained import features
 from tests.mame_cnn.factory import make_data
 from tests.mame_cnn.pretrained.files import transfer_config, write_own

@@ -1,7 +1,7 @@
 """Early stopping on the loss alone, while the weights of the best accuracy are kept."""
 
-from mame_cnn.pretrained_config import Unfreezing
-from mame_cnn.progress import Progress
+from mame_cnn.cohorts.progress import Progress
+from mame_cnn.configuration.pretrained import Unfreezing
 from tests.mame_cnn.factory import make_config
 
 

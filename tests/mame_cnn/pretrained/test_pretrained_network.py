@@ -9,15 +9,15 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from mame_cnn import cohort as cohort_module
-from mame_cnn.cohort import Cohort
-from mame_cnn.config import Config, Trained
+from mame_cnn.cohorts import cohort as cohort_module
+from mame_cnn.cohorts.cohort import Cohort
+from mame_cnn.configuration.config import Config, Trained
 from mame_cnn.data.dataset import Pixels
-from mame_cnn.device_data import DeviceData
-from mame_cnn.model_file import read_model, write_model
+from mame_cnn.inputs.device_data import DeviceData
+from mame_cnn.memory.step_memory import step_memory
+from mame_cnn.models.model_file import read_model, write_model
 from mame_cnn.pretrained.backbones import IMAGENET_MEAN, IMAGENET_STD
 from mame_cnn.pretrained.features import inputs_of
-from mame_cnn.step_memory import step_memory
 from tests.mame_cnn.factory import make_config, make_data
 from tests.mame_cnn.pretrained.files import (
     mobilenet,

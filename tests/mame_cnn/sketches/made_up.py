@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from mame_cnn.progress import EpochResult
+from mame_cnn.cohorts.progress import EpochResult
 
 
 def epochs(

@@ -7,14 +7,14 @@ import pytest
 import torch
 from PIL import Image
 
-from mame_cnn.config import Config
+from mame_cnn.cohorts.val_probabilities import FILE
+from mame_cnn.configuration.config import Config
+from mame_cnn.configuration.vocabulary import Value
 from mame_cnn.data.load import load_dataset
-from mame_cnn.device_data import to_device
+from mame_cnn.inputs.device_data import to_device
 from mame_cnn.sketches.confusion import MOST_CLASSES
 from mame_cnn.sketches.trial import CONFUSION, CURVES, MISTAKES, trial_pictures
-from mame_cnn.trial_cohort import Member, TrialCohort
-from mame_cnn.val_probabilities import FILE
-from mame_cnn.vocabulary import Value
+from mame_cnn.trials.trial_cohort import Member, TrialCohort
 from tests.mame_cnn.factory import make_config, make_data
 from tests.mame_cnn.sketches.made_up import epochs
 

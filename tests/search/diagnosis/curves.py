@@ -5,8 +5,8 @@ from collections.abc import Iterable, Mapping
 import numpy as np
 
 from search.diagnosis import Finding, diagnose
-from search.history import History
-from search.parameters import Value
+from search.files.history import History
+from search.space.parameters import Value
 
 EPOCHS = 30
 N_VAL, N_CLASSES = 1450, 29

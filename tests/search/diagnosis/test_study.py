@@ -7,7 +7,7 @@ import numpy as np
 
 from search.diagnosis import Finding, diagnose_study
 from search.diagnosis.blame import blamed
-from search.history import History
+from search.files.history import History
 from search.space import Choice, Float, Int, Question, Space
 from tests.search.diagnosis.curves import EPOCHS, N_CLASSES, N_VAL, history, level
 

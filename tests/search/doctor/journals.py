@@ -8,10 +8,10 @@ from typing import Any
 
 from optuna.trial import FrozenTrial
 
-from search.loading import load_study
-from search.storage import open_storage
+from search.storages.storage import open_storage
+from search.studies.loading import load_study
 from tests.search.fake_trainer import FakeTrainer
-from tests.search.studies import searched
+from tests.search.small_studies import searched
 
 
 def written(folder: Path, total: int = 3) -> Path:

@@ -10,13 +10,13 @@ from optuna.trial import TrialState
 from commands.errors import UserError
 from search.doctor import dead_trials
 from search.doctor.__main__ import Visit, main
-from search.loading import load_study
-from search.owner import this_process
-from search.storage import open_storage
-from search.trials import LOST, OWNER
+from search.hosts.owner import this_process
+from search.storages.storage import open_storage
+from search.studies.loading import load_study
+from search.trials.reading import LOST, OWNER
 from tests.search.doctor.journals import index, lines, trials, write, written
 from tests.search.fake_trainer import FakeTrainer
-from tests.search.studies import opened_in, searched
+from tests.search.small_studies import opened_in, searched
 
 
 def _doctor(path: Path, *more: str) -> int:

@@ -2,13 +2,13 @@ from pathlib import Path
 
 import pytest
 
-from search import pins
 from search.doctor.__main__ import main
-from search.loading import load_study
-from search.storage import open_storage
-from search.trials import CONFIG, CONTINUES
+from search.storages.storage import open_storage
+from search.studies import pins
+from search.studies.loading import load_study
+from search.trials.reading import CONFIG, CONTINUES
 from tests.search.fake_trainer import SPACE, FakeTrainer
-from tests.search.studies import opened_in, searched
+from tests.search.small_studies import opened_in, searched
 
 
 def _printed(folder: Path, capsys: pytest.CaptureFixture[str]) -> str:

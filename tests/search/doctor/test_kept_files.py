@@ -6,15 +6,15 @@ import optuna
 import pytest
 from optuna.trial import TrialState
 
-from search import owner
-from search.checkpoints import Checkpoint, Checkpoints, config_digest, files
 from search.doctor.__main__ import main
-from search.records import PlainRecord
-from search.study import OpenStudy
+from search.files.checkpoints import Checkpoint, Checkpoints, config_digest, files
+from search.hosts import owner
+from search.studies.study import OpenStudy
 from search.trainer import Member
-from search.trials import CONFIG, INTERRUPTED, OWNER, PLACE, SEED
+from search.trials.reading import CONFIG, INTERRUPTED, OWNER, PLACE, SEED
+from search.trials.records import PlainRecord
 from tests.search.fake_trainer import FakeTrainer
-from tests.search.studies import opened_in, searched
+from tests.search.small_studies import opened_in, searched
 
 CONFIGURATION = {"network": {"depth": 2}}
 STATE = b"weights"

@@ -8,7 +8,7 @@ from filelock import FileLock
 
 from search.doctor.finding import Finding, Note
 from search.doctor.locks import holders_of, locks
-from search.journal import Journal
+from search.storages.journal import Journal
 
 needs_proc = pytest.mark.skipif(not os.path.exists("/proc/self/fd"), reason="needs /proc")
 

@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 from optuna_dashboard import get_note
 
-from search.evidence import Evidence, gather
+from search.comparing.evidence import Evidence, gather
 from search.notebook.__main__ import main as write_notebook
 from search.notebook.concluding import conclude
 from search.report.__main__ import main as write_report
-from tests.search.studies import opened_in, searched, trials_in
+from tests.search.small_studies import opened_in, searched, trials_in
 
 
 def meanwhile(act: Callable[[], object], patched: pytest.MonkeyPatch) -> None:

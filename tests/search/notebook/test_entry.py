@@ -4,17 +4,17 @@ from pathlib import Path
 import optuna
 from optuna_dashboard import get_note, save_note
 
-from search.artifacts import Artifacts
+from search.files.artifacts import Artifacts
+from search.files.predictions import FILE
 from search.notebook.asked import read_asked
 from search.notebook.concluding import conclude
 from search.notebook.own_words import HEADING
-from search.parameters import Value
-from search.predictions import FILE
 from search.space import Question
+from search.space.parameters import Value
 from search.trainer import Member
 from tests.search.fake_trainer import SPACE, FakeTrainer
 from tests.search.predicting import left_by
-from tests.search.studies import opened_in, searched, trials_in
+from tests.search.small_studies import opened_in, searched, trials_in
 
 HEADINGS = [
     "Previous observed state",

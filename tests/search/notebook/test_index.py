@@ -9,7 +9,7 @@ from commands.errors import UserError
 from search.notebook.__main__ import main
 from search.notebook.index import first_sentence
 from tests.search.fake_trainer import SPACE
-from tests.search.studies import opened_in, searched
+from tests.search.small_studies import opened_in, searched
 
 
 def run(folder: Path, *more: str) -> int:

@@ -6,14 +6,14 @@ from pathlib import Path
 from optuna.artifacts import get_all_artifact_meta
 from optuna_dashboard import get_note, save_note
 
-from search.artifacts import Artifacts
+from search.files.artifacts import Artifacts
 from search.notebook.__main__ import main
 from search.notebook.own_words import HEADING
 from search.notebook.pictures import FILES, keep_pictures, without_pictures
 from search.trainer import Member
-from search.trials import ARTIFACTS, ranked
+from search.trials.reading import ARTIFACTS, ranked
 from tests.search.fake_trainer import FakeTrainer
-from tests.search.studies import opened_in, searched, trials_in
+from tests.search.small_studies import opened_in, searched, trials_in
 
 SHOWN = re.compile(r"^!\[(.+)\]\((.+)\)$", re.M)
 

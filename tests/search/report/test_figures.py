@@ -15,7 +15,7 @@ from search.report.figures_of_evidence import (
 from search.report.figures_of_parameters import parallel_coordinates, slices
 from search.report.style import escaped, shortened
 from tests.search.fake_trainer import SPACE, FakeTrainer
-from tests.search.studies import searched, trials_in
+from tests.search.small_studies import searched, trials_in
 
 ROWS = {row.name: row.to_json() for row in SPACE.parameters}
 HOSTILE = "<b>&\"'/ %{x} 陶磁器"

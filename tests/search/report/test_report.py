@@ -13,13 +13,13 @@ import pytest
 from optuna_dashboard import get_note, save_note
 
 from commands.errors import UserError
-from search.artifacts import Artifacts
+from search.files.artifacts import Artifacts
 from search.report.__main__ import main
 from search.space import Question
 from search.trainer import Member
 from tests.search.fake_trainer import SPACE, FakeTrainer
 from tests.search.predicting import left_by
-from tests.search.studies import opened_in, searched
+from tests.search.small_studies import opened_in, searched
 
 HOSTILE = ("<b>&\"'/", "</script><script>alert(1)</script>", "陶磁器", "وثيقة %{x}")
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")

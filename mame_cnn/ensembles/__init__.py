@@ -1,0 +1,1 @@
+"""Making an ensemble: training its members and choosing how they are combined."""

@@ -1,0 +1,1 @@
+"""From stored images to the batches that networks read."""

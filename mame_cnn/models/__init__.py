@@ -1,0 +1,1 @@
+"""Trained networks and ensembles: kept, opened, asked and exported."""

@@ -1,0 +1,1 @@
+"""What probabilities are worth: scores, their intervals, tables, and the files they come from."""

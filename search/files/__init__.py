@@ -1,0 +1,1 @@
+"""The files that trials leave: where they lie, checkpoints, learning curves, predictions."""

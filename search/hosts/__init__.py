@@ -1,0 +1,1 @@
+"""Processes and hosts: who runs a trial, and whether it is alive."""

@@ -1,0 +1,1 @@
+"""Which configuration is tried next, and which trial goes on."""

@@ -1,0 +1,17 @@
+"""Search spaces as data: this is all that a space file needs."""
+
+from search.space.blocks import per_block
+from search.space.parameters import Choice, Float, Int, Parameter, Value, When
+from search.space.space import Question, Space
+
+__all__ = [
+    "Choice",
+    "Float",
+    "Int",
+    "Parameter",
+    "Question",
+    "Space",
+    "Value",
+    "When",
+    "per_block",
+]

@@ -1,0 +1,1 @@
+"""Where studies are kept: journals, databases, and what happens when they are away or damaged."""

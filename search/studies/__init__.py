@@ -1,0 +1,1 @@
+"""Studies: begun, pinned, opened again, and judged before they are read."""

@@ -1,0 +1,1 @@
+"""Trials as a study keeps them: which count, what they came to."""

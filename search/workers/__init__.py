@@ -1,0 +1,1 @@
+"""A search in several processes: on this machine, or over a Ray cluster."""

@@ -1,0 +1,63 @@
+import gc
+
+import pytest
+import torch
+
+from mame_cnn.trials import cohort_size
+from mame_cnn.trials.cohort_size import best_size, fastest_size
+from tests.mame_cnn.factory import make_config, make_data
+
+DATA = make_data(dtype=torch.float32)
+
+
+@pytest.mark.parametrize(
+    ("images_per_s", "most", "best"),
+    [
+        ({1: 100, 2: 105}, 16, 1),
+        ({1: 100, 2: 190, 4: 205}, 16, 2),
+        ({1: 100, 2: 111, 4: 123, 8: 130}, 16, 4),
+        ({1: 100, 2: 190, 4: 350}, 4, 4),
+        ({1: 100, 2: 190, 4: 350}, 7, 4),
+        ({1: 100}, 1, 1),
+        ({1: 0, 2: 0}, 2, 1),
+    ],
+)
+def test_sizes_double_while_that_trains_a_tenth_more_images(
+    images_per_s: dict[int, float], most: int, best: int
+) -> None:
+    assert best_size(images_per_s.__getitem__, most=most) == best
+
+
+def test_a_cpu_that_one_network_keeps_busy_tries_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    tried = []
+
+    def slow(config: object, size: int, data: object) -> float:
+        tried.append(size)
+        return 8 / 0.06 * size  # batches of 8 images, 60 ms a step
+
+    monkeypatch.setattr(cohort_size, "_images_per_s", slow)
+    assert fastest_size(make_config(batch_size=8), DATA, most=16) == 1
+    assert tried == [1]
+
+
+def test_sizes_for_which_memory_is_short_are_not_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    def short(config: object, size: int, data: object) -> float:
+        if size > 2:
+            raise torch.OutOfMemoryError("tried to allocate 2.00 GiB")
+        return 1e6 * size
+
+    monkeypatch.setattr(cohort_size, "_images_per_s", short)
+    assert fastest_size(make_config(), DATA, most=16) == 2
+
+
+def test_trying_leaves_no_tensors_and_no_random_state_behind() -> None:
+    state = torch.get_rng_state()
+    n_tensors = _n_tensors()
+    assert fastest_size(make_config(drop_rate=0.1), DATA, most=2) in (1, 2)
+    assert _n_tensors() == n_tensors
+    assert torch.equal(torch.get_rng_state(), state)
+
+
+def _n_tensors() -> int:
+    gc.collect()
+    return sum(type(one) is torch.Tensor for one in gc.get_objects())
