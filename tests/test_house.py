@@ -1,7 +1,8 @@
-"""The walls of the house: who may import whom, and that no pickle is ever read or written."""
+"""The walls of the house: who may import whom, no circles, and no pickle read or written."""
 
 import ast
 from collections.abc import Iterator
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -56,6 +57,38 @@ def test_only_the_composition_root_joins_the_halves() -> None:
         if any(name.startswith("mame_cnn") for name in imported(path))
     ]
     assert joining == COMPOSITION_ROOT
+
+
+def imported_at_once(path: Path) -> Iterator[str]:
+    """Yield what a file imports as it is imported itself: not in functions, not for types alone."""
+    rest: list[ast.stmt] = list(ast.parse(path.read_text()).body)
+    for node in rest:
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+        elif isinstance(node, ast.If) and "TYPE_CHECKING" not in ast.unparse(node.test):
+            rest += [*node.body, *node.orelse]
+        elif isinstance(node, ast.Try):
+            rest += node.body
+
+
+def test_files_do_not_import_each_other_in_circles() -> None:
+    paths = {
+        ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): path
+        for room in FORBIDDEN
+        for path in modules(room)
+    }
+    needs = {
+        # A name is a file, or something in the file that is called as what stands before it.
+        name: {
+            other if other in paths else other.rpartition(".")[0]
+            for other in imported_at_once(path)
+        }
+        & paths.keys()
+        for name, path in paths.items()
+    }
+    assert len([*TopologicalSorter(needs).static_order()]) == len(paths)
 
 
 def test_nothing_reads_or_writes_pickles() -> None:
