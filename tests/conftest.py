@@ -1,6 +1,8 @@
-"""What holds for every test: nothing asks for the network, and a busy machine fails nothing."""
+"""What holds for every test: nothing asks for the network, a busy machine fails nothing, and
+Ctrl-C is heard."""
 
 import os
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,6 +13,9 @@ from tests.without_network import sitecustomize as network  # importing it close
 
 GUARD = str(Path(network.__file__).parent)
 """The folder that closes the network to processes which have it on their PYTHONPATH."""
+
+# A script's background jobs are born deaf to it, and tests that send it would wait for ever.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("untimed")
