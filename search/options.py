@@ -147,7 +147,7 @@ def make_parser() -> argparse.ArgumentParser:
         metavar="C",
         help="on Ray: cores of a worker, which are its threads (default: 1)",
     )
-    add("--quiet", action="store_true", help="print the outcome only")
+    add("--quiet", action="store_true", help="print the outcome and warnings only")
     # How a process starts its workers: their device, threads, end in seconds of the monotonic
     # clock, and the request to stop that was there before.
     add("--as-worker", nargs=4, help=argparse.SUPPRESS)

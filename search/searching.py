@@ -104,7 +104,7 @@ class Ready:
             display=display,
             stop=Stop(study, timeout_s=timeout_s, say=display.said, request=asked),
             cohort=settings.cohort,
-            artifacts=Artifacts(settings.artifacts, unreadable=display.said),
+            artifacts=Artifacts(settings.artifacts, unreadable=display.warned),
             checkpoint_every_s=settings.checkpoint_every_s,
         )
 

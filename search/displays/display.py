@@ -39,6 +39,9 @@ class Display(Protocol):
     def said(self, line: str) -> None:
         """Tell something beside the trials."""
 
+    def warned(self, line: str) -> None:
+        """Tell that something is lost though the search goes on, also to whoever wants quiet."""
+
     def started(self, number: int) -> None:
         """Tell that a trial begins."""
 
@@ -71,16 +74,17 @@ def make_display(
 
 
 class QuietDisplay:
-    """Shows nothing, not even that files or checkpoints are not kept.
-
-    The search goes on after whatever is said here; what ends it is printed without a display.
-    """
+    """Shows nothing but warnings, on stderr: that files or checkpoints are not kept."""
 
     def opened(self, standing: Tally) -> None:
         """Show nothing."""
 
     def said(self, line: str) -> None:
         """Show nothing."""
+
+    def warned(self, line: str) -> None:
+        """Write the line to stderr."""
+        print(f"warning: {line}", file=sys.stderr, flush=True)
 
     def started(self, number: int) -> None:
         """Show nothing."""
@@ -115,6 +119,10 @@ class LineDisplay:
         """Write the line."""
         print(line, file=self._stream, flush=True)
         self._said_s = time.monotonic()
+
+    def warned(self, line: str) -> None:
+        """Write the line."""
+        self.said(line)
 
     def started(self, number: int) -> None:
         """Remember the trial."""
@@ -169,6 +177,10 @@ class LiveDisplay:
     def said(self, line: str) -> None:
         """Show the line above the table."""
         self._console.print(Text(line))
+
+    def warned(self, line: str) -> None:
+        """Show the line above the table."""
+        self.said(line)
 
     def started(self, number: int) -> None:
         """Add a row."""

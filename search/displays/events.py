@@ -33,6 +33,10 @@ class EventDisplay:
         """Send the line."""
         self._send("said", line)
 
+    def warned(self, line: str) -> None:
+        """Send the line; all workers find it out, and one line tells."""
+        self._send("warned", line)
+
     def started(self, number: int) -> None:
         """Send the trial's number."""
         self._send("started", number)

@@ -67,7 +67,7 @@ def search(
     saving = None
     if artifacts:
         checkpoints = Checkpoints(artifacts.folder)
-        saving = Saving(opened.study, checkpoints, display.said, checkpoint_every_s)
+        saving = Saving(opened.study, checkpoints, display.warned, checkpoint_every_s)
     books = Books(opened, display, artifacts, saving)
     silence = silence or Silence(since=opened.place.returned_s)
     crews = Crews(opened, trainer, books, sampler, total, seed, cohort, silence)

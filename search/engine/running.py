@@ -164,7 +164,7 @@ class Books:
         """Say so once; not of which trial, so that several workers say the same."""
         if not self._has_said_not_kept:
             self._has_said_not_kept = True
-            self.display.said(
+            self.display.warned(
                 f"{reason}: files of trials are not kept, without which search.compare and "
                 "search.report know less; the trials count all the same"
             )

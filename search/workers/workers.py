@@ -210,6 +210,9 @@ class Workers:
             case ["said", line] if line not in self._said:
                 self._said.add(line)  # what is true of the study, all workers say
                 self.display.said(line)
+            case ["warned", line] if line not in self._said:
+                self._said.add(line)
+                self.display.warned(line)
             case ["started", number]:
                 worker.running.add(number)
                 self._has_claimed = True

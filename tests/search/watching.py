@@ -39,6 +39,9 @@ class Watching(QuietDisplay):
         self.lines.append(line)
         self._act_in_time()
 
+    def warned(self, line: str) -> None:
+        self.said(line)
+
     def ended(self, number: int, how: str, standing: Standing) -> None:
         self.how[number] = how
         self._act_in_time()

@@ -166,6 +166,11 @@ def test_the_display_fits_its_surroundings() -> None:
     assert isinstance(make_display("s", 1, 1, stream=io.StringIO()), LineDisplay)
 
 
+def test_quiet_warns_on_stderr_of_what_is_lost(capsys: pytest.CaptureFixture[str]) -> None:
+    make_display("small", 50, 12, is_quiet=True).warned("files are not kept")
+    assert capsys.readouterr() == ("", "warning: files are not kept\n")
+
+
 def test_quiet_shows_nothing(capsys: pytest.CaptureFixture[str]) -> None:
     display = make_display("small", 50, 12, is_quiet=True)
     display.opened(_standing(0))

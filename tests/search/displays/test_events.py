@@ -28,6 +28,7 @@ def test_what_a_display_is_told_arrives_as_events() -> None:
     display.refused("no")
     display.refused("lost", 1)
     display.storage(True, "away")
+    display.warned("files are not kept")
     texts, events = zip(*map(read_line, io.StringIO(stream.getvalue())), strict=True)
     assert not any(texts)
     assert events == (
@@ -39,6 +40,7 @@ def test_what_a_display_is_told_arrives_as_events() -> None:
         ["refused", "no", 2],
         ["refused", "lost", 1],
         ["storage", True, "away"],
+        ["warned", "files are not kept"],
     )
     assert PlainRecord(*events[2][1:]) == PlainRecord(3, 1, 0.25, 12.5)
 

@@ -33,6 +33,9 @@ class Listening(QuietDisplay):
     def said(self, line: str) -> None:
         self.lines.append(line)
 
+    def warned(self, line: str) -> None:
+        self.said(line)
+
 
 def _fail_at(number: int, epoch: int) -> FakeTrainer:
     """Return a trainer of like trials, one of which cannot go on after an epoch."""

@@ -25,6 +25,9 @@ class Listening(QuietDisplay):
     def said(self, line: str) -> None:
         self.lines.append(line)
 
+    def warned(self, line: str) -> None:
+        self.said(line)
+
 
 def _states(trials: list[FrozenTrial]) -> list[TrialState]:
     return [trial.state for trial in trials]

@@ -13,6 +13,7 @@ from optuna.trial import TrialState
 from optuna_dashboard import get_note
 
 from commands.errors import UserError
+from search.displays.display import QuietDisplay
 from search.engine.claims import Claim, claim, enqueue_baselines
 from search.files.artifacts import Artifacts
 from search.sampling.samplers import make_sampler
@@ -87,6 +88,14 @@ def test_what_each_worker_finds_out_about_the_storage_is_said_once(
         assert run_workers(opened, [worker] * 3, 1, display).ended == "timeout"
     place.close()
     assert capfd.readouterr().err.splitlines() == ["it is away", "it is back"]
+
+
+def test_what_each_worker_warns_of_is_told_once_also_to_whoever_wants_quiet(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    worker = script("e.warned('files are not kept'); e._send('outcome', 'total', 'as told')")
+    run_workers(opened_in(tmp_path), [worker] * 2, 4, QuietDisplay())
+    assert capfd.readouterr().err == "warning: files are not kept\n"
 
 
 def test_a_storage_that_a_worker_has_lost_is_nobodys_mistake(tmp_path: Path) -> None:
