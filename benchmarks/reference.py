@@ -15,10 +15,10 @@ import numpy as np
 
 from benchmarks.report import Result, make_parser, publish
 from commands.arguments import whole
+from commands.counting import counted
 from commands.errors import UserError, exit_status
 from mame_cnn.configuration.config import Config
 from mame_cnn.data.dataset import Dataset
-from mame_cnn.data.listing import counted
 from mame_cnn.data.load import load_dataset
 from mame_cnn.device import choose_device
 from mame_cnn.inputs.device_data import DeviceData, to_device

@@ -10,8 +10,9 @@ import pandas as pd
 import torch
 
 from commands.arguments import whole
+from commands.counting import counted
 from commands.errors import UserError, check_can_be_written, exit_status, naming
-from mame_cnn.data.listing import counted, some
+from mame_cnn.data.listing import some
 from mame_cnn.data.load import test_files
 from mame_cnn.data.progress import in_threads
 from mame_cnn.device import choose_device

@@ -18,6 +18,7 @@ from optuna.storages import BaseStorage, get_storage
 from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 
+from commands.counting import counted
 from commands.errors import UserError, exit_status
 from search.files.artifact_place import METAVAR, ArtifactPlace, artifact_place
 from search.files.artifacts import Artifacts, open_artifacts
@@ -51,7 +52,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         trials = study.get_trials(deepcopy=False)
     # Not under both locks: they are one where the target proves to be the source.
     copied = copy_study(study, trials, target)
-    print(f"study {study.study_name}: {len(trials)} trials are in {target.given}")
+    print(f"study {study.study_name}: {counted(len(trials), 'trial')} now in {target.given}")
     _say_unended(trials)
     if kept and files:
         _copy_files(study, trials, kept, files)
@@ -125,7 +126,7 @@ def _copy_files(
     copied = [_copy_file(artifact, source, target) for artifact in _artifacts(study, trials)]
     n_copied, n_missing = copied.count(True), copied.count(False)
     missing = f"; {n_missing} that it names are not in {source.folder}" if n_missing else ""
-    print(f"  {n_copied} files are in {target.folder}{missing}")
+    print(f"  {counted(n_copied, 'file')} now in {target.folder}{missing}")
     there = Checkpoints(source.folder).study_folder(study)
     here = Checkpoints(target.folder).study_folder(study)
     if isinstance(there, Path) and isinstance(here, Path):

@@ -14,6 +14,10 @@ from tests.without_network import sitecustomize as network  # importing it close
 GUARD = str(Path(network.__file__).parent)
 """The folder that closes the network to processes which have it on their PYTHONPATH."""
 
+# Workers share the cores: threads of one that spin while another computes take half of the time.
+if "PYTEST_XDIST_WORKER" in os.environ:
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 # A script's background jobs are born deaf to it, and tests that send it would wait for ever.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 

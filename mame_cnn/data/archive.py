@@ -17,8 +17,9 @@ from zipfile import BadZipFile, ZipFile, ZipInfo
 
 from rich.progress import Progress
 
+from commands.counting import counted
 from commands.errors import UserError
-from mame_cnn.data.listing import counted, some
+from mame_cnn.data.listing import some
 from mame_cnn.data.progress import bar
 
 LIMIT_BYTES = 8 * 2**30  # MAMe at 256 x 256 unpacks to 1 to 2 GiB

@@ -7,8 +7,9 @@ other files are counted in a note. `val` may be called `validation` or `valid`, 
 from collections import Counter
 from pathlib import Path
 
+from commands.counting import counted
 from commands.errors import UserError
-from mame_cnn.data.listing import Item, Listing, counted, escaped, some
+from mame_cnn.data.listing import Item, Listing, escaped, some
 
 LAYOUT = "class folders"
 FOLDERS = {"train": ("train",), "val": ("val", "validation", "valid"), "test": ("test",)}

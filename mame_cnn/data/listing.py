@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from commands.counting import counted
 from commands.errors import UserError
 from commands.strangers import has_control_characters, shown
 from mame_cnn.data.stratified import choose
@@ -63,11 +64,6 @@ class Listing:
         """Return the classes that have no image in a split."""
         counts = zip(self.classes, self.counts(split), strict=True)
         return [name for name, count in counts if count == 0]
-
-
-def counted(n: int, one: str, many: str = "") -> str:
-    """Return '1 image' or '2,000 images'; `many` where an s is not enough."""
-    return f"{n:,} {one if n == 1 else many or one + 's'}"
 
 
 def escaped(name: str) -> str:

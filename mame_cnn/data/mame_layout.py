@@ -13,9 +13,10 @@ from dataclasses import dataclass
 from math import isfinite
 from pathlib import Path
 
+from commands.counting import counted
 from commands.errors import UserError
 from commands.strangers import read_text
-from mame_cnn.data.listing import SPLITS, Item, Listing, counted, some
+from mame_cnn.data.listing import SPLITS, Item, Listing, some
 
 LAYOUT = "MAMe metadata"
 TABLES = ("MAMe_metadata/MAMe_dataset.csv", "MAMe_dataset.csv")

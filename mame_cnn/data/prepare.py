@@ -15,11 +15,12 @@ import numpy.typing as npt
 from PIL import Image
 from rich.progress import Progress
 
+from commands.counting import counted
 from commands.errors import UserError
 from mame_cnn.data import cache as store
 from mame_cnn.data.dataset import Pixels, Split, dataset_digest, image_digest, mean_and_std
 from mame_cnn.data.images import RULES_VERSION, UnreadableImageError, inspect_image, read_image
-from mame_cnn.data.listing import Item, Listing, counted, some
+from mame_cnn.data.listing import Item, Listing, some
 from mame_cnn.data.progress import bar, in_threads
 
 CHANNELS = 3

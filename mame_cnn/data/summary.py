@@ -3,9 +3,10 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from commands.counting import counted
 from mame_cnn.data import digits
 from mame_cnn.data.balance import MEASURES, imbalance
-from mame_cnn.data.listing import SPLITS, Listing, counted, some
+from mame_cnn.data.listing import SPLITS, Listing, some
 from mame_cnn.data.survey import Survey
 
 N_SIZES_SHOWN = 3

@@ -7,11 +7,12 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from commands.counting import counted
 from commands.errors import UserError
 from commands.nearest import did_you_mean
 from mame_cnn.data import digits
 from mame_cnn.data.dataset import Dataset, Labels, Pixels
-from mame_cnn.data.listing import counted, some
+from mame_cnn.data.listing import some
 from mame_cnn.explaining.grad_cam import Explainer
 from mame_cnn.explaining.scene import UNKNOWN
 from mame_cnn.models.decoding import decoded

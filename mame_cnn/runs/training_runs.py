@@ -16,6 +16,8 @@ from rich.console import Console
 
 from commands.errors import UserError
 from mame_cnn.configuration.config import Config
+from mame_cnn.configuration.network import Network
+from mame_cnn.configuration.pretrained import Pretrained, Trained
 from mame_cnn.data.balance import imbalance, treatment
 from mame_cnn.data.dataset import Dataset
 from mame_cnn.data.metadata import WARNING
@@ -118,6 +120,7 @@ class TrainingOfRuns:
             if self.onnx:
                 raise UserError("--onnx: a network that sees metadata takes more than images")
             console.print(WARNING, markup=False)
+        _warn_of_backbone(config.network, dataset, console)
         with said_by_the_first(self.ranks):
             config = plan.applied(config, dataset.source)
             kept_epoch = plan.kept_epoch(config, self.provenance)
@@ -190,6 +193,18 @@ def _warn_of_other_data(provenance: Mapping[str, Any], dataset: Dataset, console
         console.print(
             f"note: this configuration was found on data {searched}; "
             f"it is trained here on data {dataset.digest}",
+            markup=False,
+        )
+
+
+def _warn_of_backbone(network: Network, dataset: Dataset, console: Console) -> None:
+    """Say so where the network's backbone was trained on the images that are to judge it."""
+    backbone = network.backbone if isinstance(network, Pretrained) else None
+    seen = backbone.seen_val if isinstance(backbone, Trained) else None
+    if seen and seen.is_of(dataset.name, dataset.digest, dataset.image_size):
+        console.print(
+            "network.backbone: trained on these validation images, so accuracies on them are far "
+            "too good",
             markup=False,
         )
 

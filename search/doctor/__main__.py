@@ -13,6 +13,7 @@ from filelock import FileLock, Timeout
 from optuna.pruners import NopPruner
 from optuna.study import Study
 
+from commands.counting import counted
 from commands.errors import UserError, exit_status
 from search.doctor.aside import Aside
 from search.doctor.dead_trials import alive, dead_trials
@@ -88,7 +89,10 @@ class Visit:
         place = Place(examination.storage, given, path.parent, claims)
         studies = _studies(place)
         n_trials = sum(len(study.get_trials(deepcopy=False)) for study in studies)
-        print(f"{path}: {examination.n_lines} lines, {len(studies)} studies, {n_trials} trials")
+        print(
+            f"{path}: {counted(examination.n_lines, 'line')}, "
+            f"{counted(len(studies), 'study', 'studies')}, {counted(n_trials, 'trial')}"
+        )
         self.see(examination.findings)
         if not examination.is_sound:
             if not self.fix:

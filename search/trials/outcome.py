@@ -5,6 +5,7 @@ from typing import Literal
 
 from optuna.trial import FrozenTrial
 
+from commands.counting import counted
 from search.engine.stopping import Reason
 from search.trials.reading import Tally
 
@@ -38,13 +39,12 @@ def total_reached(name: str, standing: Tally, *, has_claimed: bool) -> str:
     """Say in one line that a study has its trials, and whether this search added any."""
     elsewhere = f", {standing.n_running} of them still running" if standing.n_running else ""
     already = "" if has_claimed else " already; a larger --trials adds to them"
-    return f"study {name}: has {standing.n_ended + standing.n_running} trials{elsewhere}{already}"
+    trials = counted(standing.n_ended + standing.n_running, "trial")
+    return f"study {name}: has {trials}{elsewhere}{already}"
 
 
 def stopped(name: str, reason: Reason, n_unfinished: int) -> str:
     """Say in one line what stopped a study, and what the same command will go on with."""
     why = "time is over" if reason == "timeout" else f"stopped by {reason}"
-    trials = {0: "", 1: ", 1 trial unfinished"}.get(
-        n_unfinished, f", {n_unfinished} trials unfinished"
-    )
+    trials = f", {counted(n_unfinished, 'trial')} unfinished" if n_unfinished else ""
     return f"study {name}: {why}{trials}; the same command goes on with it"

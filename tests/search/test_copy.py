@@ -140,8 +140,8 @@ def test_files_go_along(journal: str, tmp_path: Path, capsys: pytest.CaptureFixt
     kept = [(old.read(trial, FILE), new.read(trial, FILE)) for trial in study.trials[:6]]
     assert all(before is not None and before == after for before, after in kept)
     said = capsys.readouterr().out
-    assert "8 trials are in new/journal.log" in said
-    assert "files are in new/artifacts\n" in said
+    assert "8 trials now in new/journal.log" in said
+    assert "files now in new/artifacts\n" in said
 
 
 @pytest.mark.parametrize("place", ["artifacts", "other/../artifacts", "link"])
@@ -179,7 +179,7 @@ def test_an_id_that_leads_out_of_the_folder_is_of_no_file(
     to = ["--to", "new/journal.log", "--artifacts", "artifacts", "--to-artifacts", "new/artifacts"]
     assert main(["small", "--from", journal, *to]) == 0
     said = capsys.readouterr().out
-    assert "6 files are in new/artifacts; 1 that it names are not in artifacts\n" in said
+    assert "6 files now in new/artifacts; 1 that it names are not in artifacts\n" in said
     assert not (tmp_path / "new" / "secret").exists()
 
 
