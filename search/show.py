@@ -12,7 +12,8 @@ from rich.text import Text
 from commands.errors import exit_status
 from search.space import Space
 from search.space.file import load_space
-from search.space.parameters import Choice, Parameter, Value
+from search.space.parameters import Choice, Parameter
+from search.space.values import Value
 
 _PIPED_WIDTH = 160  # columns where there is no terminal to fit into: a table of sources is wide
 

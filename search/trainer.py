@@ -9,7 +9,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from search.space.parameters import Value
+from search.space.values import Value
 
 
 @dataclass(frozen=True)

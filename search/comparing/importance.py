@@ -18,7 +18,7 @@ from optuna.storages import InMemoryStorage
 from optuna.study import Study, create_study
 from optuna.trial import FrozenTrial, TrialState
 
-from search.space.parameters import Value
+from search.space.values import Value
 from search.trials.reading import best_value
 
 TOP_SHARE = 0.1

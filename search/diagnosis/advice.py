@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterable, Mapping
 
-from search.space.parameters import Value
+from search.space.values import Value
 
 PENALTIES = ("l1", "l2", "dense_l1", "dense_l2", "weight_decay")
 DROPOUT = ("drop_rate", "dense_drop_rate", "head_drop_rate")

@@ -9,7 +9,7 @@ from scipy import stats
 
 from search.diagnosis.advice import shown
 from search.space import wording
-from search.space.parameters import Value
+from search.space.values import Value
 
 P_BLAME = 0.05
 """Of blaming any parameter where none is to blame: shared among all tests (Bonferroni)."""

@@ -14,7 +14,7 @@ import numpy.typing as npt
 from scipy import stats
 
 from search.files.history import History
-from search.space.parameters import Value
+from search.space.values import Value
 
 MIN_EPOCHS = 3
 """The fewest that show a course: two points have a difference, but nothing to judge it by."""

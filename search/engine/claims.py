@@ -23,7 +23,7 @@ from search.sampling.drafting import draft
 from search.sampling.drawing import Infeasible
 from search.sampling.samplers import Sampler
 from search.space import Space
-from search.space.parameters import Value
+from search.space.values import Value
 from search.storages.database_lock import DatabaseLock
 from search.storages.storage import Lock
 from search.studies.study import OpenStudy

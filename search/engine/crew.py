@@ -21,7 +21,7 @@ from search.engine.training_errors import blaming
 from search.hosts.heartbeat import Silence
 from search.sampling.samplers import Sampler
 from search.sampling.seeds import member_seed
-from search.space.parameters import Value
+from search.space.values import Value
 from search.studies.study import OpenStudy
 from search.trainer import Member, Trainer
 from search.trials.reading import CONFIG, DEATHS, ENVIRONMENT, SEED

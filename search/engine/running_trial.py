@@ -6,7 +6,7 @@ from typing import Any
 
 from optuna.trial import Trial
 
-from search.space.parameters import Value
+from search.space.values import Value
 from search.trainer import Member, Record
 
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from optuna.trial import FrozenTrial
 
 from search.files.artifacts import Artifacts
-from search.space.parameters import Value
+from search.space.values import Value
 from search.trainer import Record
 from search.trials.reading import FAILURE
 

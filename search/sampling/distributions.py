@@ -16,7 +16,8 @@ from optuna.distributions import (
 from optuna.trial import Trial
 
 from search.space import Space
-from search.space.parameters import Choice, Float, Int, Parameter, Value
+from search.space.parameters import Choice, Float, Int, Parameter
+from search.space.values import Value
 
 
 def distribution(parameter: Parameter) -> BaseDistribution:

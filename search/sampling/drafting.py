@@ -17,7 +17,8 @@ from optuna.trial import FrozenTrial, TrialState
 from search.sampling.distributions import distributions
 from search.sampling.samplers import Sampler
 from search.space import Space
-from search.space.parameters import Parameter, Value
+from search.space.parameters import Parameter
+from search.space.values import Value
 
 _NOT_KEPT = -1
 """The id of a trial that no storage has."""

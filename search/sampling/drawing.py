@@ -21,7 +21,8 @@ from commands.errors import UserError
 from search.sampling.distributions import distributions, tidy, uniform
 from search.sampling.seeds import derive
 from search.space import Space
-from search.space.parameters import Parameter, Value
+from search.space.parameters import Parameter
+from search.space.values import Value
 from search.trials.reading import ranked
 
 Infeasible = Callable[[Mapping[str, Value]], str | None]

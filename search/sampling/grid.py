@@ -15,7 +15,8 @@ from search.sampling.distributions import distributions
 from search.sampling.drawing import Infeasible
 from search.space import Space
 from search.space import grid as space_grid
-from search.space.parameters import Choice, Value
+from search.space.parameters import Choice
+from search.space.values import Value
 from search.trials.reading import is_counted, point
 
 

@@ -3,7 +3,8 @@
 from dataclasses import replace
 
 from commands.errors import UserError
-from search.space.parameters import Choice, Float, Int, Parameter, When
+from search.space.conditions import When
+from search.space.parameters import Choice, Float, Int, Parameter
 
 
 def per_block(

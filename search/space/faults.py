@@ -9,8 +9,10 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from commands.nearest import did_you_mean
+from search.space.conditions import When
 from search.space.grid import active
-from search.space.parameters import Choice, Int, Parameter, Value, When
+from search.space.parameters import Choice, Int, Parameter
+from search.space.values import Value
 
 if TYPE_CHECKING:
     from search.space import Space

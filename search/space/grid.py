@@ -7,7 +7,8 @@ functions take rows in order, parents first, and the fixed values.
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
-from search.space.parameters import Parameter, Value
+from search.space.parameters import Parameter
+from search.space.values import Value
 
 
 def is_active(row: Parameter, known: Mapping[str, Value]) -> bool:

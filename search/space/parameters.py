@@ -1,67 +1,20 @@
-"""Parameters as data: a float range, an integer range or a choice, and when each exists.
+"""Parameters as data: a float range, an integer range or a choice.
 
 Every well-formed parameter maps onto one distribution of Optuna, whose rules are followed here
 (no step beside log, say), but nothing is imported for it: these are plain frozen values.
 What only a whole space can tell (order, parents, duplicates) is checked in `search.space.faults`.
 """
 
-import keyword
 import math
 from collections.abc import Sequence
 from dataclasses import KW_ONLY, dataclass
 from fractions import Fraction
 from typing import Any
 
-Value = str | int | float
-"""What a parameter can be; never a bool, because True and 1 are equal in Python."""
+from search.space.conditions import When
+from search.space.values import Value, is_int, is_name, is_number
 
 _ON_GRID = 1e-8  # how far from a multiple of the step a value may lie, in steps; as in Optuna
-
-
-@dataclass(frozen=True)
-class When:
-    """A condition on a parent: its value is among some, or is at least some number."""
-
-    parent: str
-    _: KW_ONLY
-    among: tuple[Value, ...] = ()
-    at_least: int | None = None
-
-    def __str__(self) -> str:
-        if self.at_least is not None:
-            return f"{self.parent} >= {self.at_least}"
-        return f"{self.parent} is {' or '.join(str(value) for value in self.among)}"
-
-    def holds(self, value: Value) -> bool:
-        """Tell whether the condition is met by this value of the parent."""
-        if self.at_least is not None:
-            return isinstance(value, (int, float)) and value >= self.at_least
-        return value in self.among
-
-    def faults(self) -> list[str]:
-        """Return what is wrong with the condition itself."""
-        if not _is_name(self.parent):
-            return [f"when {self.parent!r}: the parent must be a parameter's name"]
-        faults = []
-        if bool(self.among) == (self.at_least is not None):
-            faults.append(f"when {self.parent}: give exactly one of among and at_least")
-        if not isinstance(self.among, tuple):
-            return [*faults, f"when {self.parent}: among must be a tuple, got {self.among!r}"]
-        bounds = self.among if self.at_least is None else (*self.among, self.at_least)
-        faults += [
-            f"when {self.parent}: {value!r} is no string and no finite number"
-            for value in bounds
-            if not (isinstance(value, str) or _is_number(value))
-        ]
-        if isinstance(self.at_least, str):
-            faults.append(f"when {self.parent}: at_least must be a number, got {self.at_least!r}")
-        return faults
-
-    def to_json(self) -> dict[str, Any]:
-        """Return the condition as plain values; the order of `among` carries no meaning."""
-        if self.at_least is not None:
-            return {"parent": self.parent, "at_least": self.at_least}
-        return {"parent": self.parent, "among": sorted(self.among, key=repr)}
 
 
 @dataclass(frozen=True)
@@ -82,7 +35,7 @@ class _Named:
 
     def _common_faults(self) -> list[str]:
         faults = []
-        if not _is_name(self.name):
+        if not is_name(self.name):
             faults.append("the name must be an identifier such as drop_rate_2")
         for condition in self.conditions:
             if isinstance(condition, When):
@@ -92,7 +45,7 @@ class _Named:
         return faults
 
     def _prefixed(self, faults: Sequence[str]) -> list[str]:
-        label = self.name if _is_name(self.name) else repr(self.name)
+        label = self.name if is_name(self.name) else repr(self.name)
         return [f"{label}: {fault}" for fault in faults]
 
     def _conditions_json(self) -> list[dict[str, Any]]:
@@ -113,7 +66,7 @@ class Float(_Named):
 
     def contains(self, value: Value) -> bool:
         """Tell whether the parameter can take this value."""
-        if isinstance(value, str) or not _is_number(value):
+        if isinstance(value, str) or not is_number(value):
             return False
         if self.step is None:
             return self.low <= value <= self.high
@@ -145,7 +98,7 @@ class Float(_Named):
         wrong = [
             f"{role} must be a finite number, got {number!r}"
             for role, number in {"low": self.low, "high": self.high, "step": self.step}.items()
-            if number is not None and not _is_number(number)
+            if number is not None and not is_number(number)
         ]
         faults += wrong or _range_faults(self.low, self.high, self.step, self.log)
         if self.log and self.step is not None:
@@ -179,7 +132,7 @@ class Int(_Named):
 
     def contains(self, value: Value) -> bool:
         """Tell whether the parameter can take this value."""
-        return _is_int(value) and value in range(self.low, self.high + 1, self.step)
+        return is_int(value) and value in range(self.low, self.high + 1, self.step)
 
     def n_values(self) -> int | None:
         """Count the values."""
@@ -195,7 +148,7 @@ class Int(_Named):
         wrong = [
             f"{role} must be an integer, got {number!r}"
             for role, number in {"low": self.low, "high": self.high, "step": self.step}.items()
-            if not _is_int(number)
+            if not is_int(number)
         ]
         faults += wrong or _range_faults(self.low, self.high, self.step, self.log)
         if self.log and self.step != 1:
@@ -243,7 +196,7 @@ class Choice(_Named):
         wrong = [
             f"option {option!r} is no string and no finite number"
             for option in self.options
-            if not (isinstance(option, str) or _is_number(option))
+            if not (isinstance(option, str) or is_number(option))
         ]
         kinds = sorted({type(option).__name__ for option in self.options})
         if not wrong and len(kinds) > 1:
@@ -285,18 +238,6 @@ def _range_faults(low: float, high: float, step: float | None, log: bool) -> lis
                 f"the nearest high is {below!r} or {above!r}"
             )
     return faults
-
-
-def _is_name(name: object) -> bool:
-    return isinstance(name, str) and name.isidentifier() and not keyword.iskeyword(name)
-
-
-def _is_int(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)
-
-
-def _is_number(value: object) -> bool:
-    return _is_int(value) or (isinstance(value, float) and math.isfinite(value))
 
 
 def _exact(number: float) -> Fraction:

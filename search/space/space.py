@@ -14,7 +14,8 @@ from typing import Any
 from commands.errors import UserError
 from search.space import faults as space_faults
 from search.space import grid as space_grid
-from search.space.parameters import Parameter, Value
+from search.space.parameters import Parameter
+from search.space.values import Value
 
 
 @dataclass(frozen=True)

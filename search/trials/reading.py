@@ -11,7 +11,7 @@ from typing import Any
 
 from optuna.trial import FrozenTrial, TrialState
 
-from search.space.parameters import Value
+from search.space.values import Value
 
 OWNER = "owner"
 """The process that runs the trial: see `search.hosts.owner`."""

@@ -9,7 +9,8 @@ from optuna.trial import FrozenTrial, create_trial
 
 from search.comparing.ranges import boundaries, interactions
 from search.space import Choice, Float, Int, Question, Space
-from search.space.parameters import Parameter, Value
+from search.space.parameters import Parameter
+from search.space.values import Value
 
 
 def _space(*rows: Parameter) -> dict[str, object]:

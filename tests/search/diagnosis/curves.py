@@ -6,7 +6,7 @@ import numpy as np
 
 from search.diagnosis import Finding, diagnose
 from search.files.history import History
-from search.space.parameters import Value
+from search.space.values import Value
 
 EPOCHS = 30
 N_VAL, N_CLASSES = 1450, 29

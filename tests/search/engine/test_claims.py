@@ -9,7 +9,7 @@ from optuna.trial import TrialState
 from search.engine.claims import Claim, claim, close_lost, enqueue_baselines, give_up, n_counted
 from search.hosts.owner import this_process
 from search.sampling.samplers import make_sampler
-from search.space.parameters import Value
+from search.space.values import Value
 from search.studies.study import OpenStudy
 from search.trainer import Member
 from search.trials.reading import INTERRUPTED, LOST, OWNER, tally

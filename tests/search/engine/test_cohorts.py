@@ -10,7 +10,7 @@ from types import SimpleNamespace
 import pytest
 from optuna.trial import FrozenTrial, TrialState
 
-from search.space.parameters import Value
+from search.space.values import Value
 from search.trainer import Member
 from search.trials.reading import FAILURE, INTERRUPTED
 from tests.search.engine.test_crew import ALIKE, Listening

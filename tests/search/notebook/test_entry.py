@@ -10,7 +10,7 @@ from search.notebook.asked import read_asked
 from search.notebook.concluding import conclude
 from search.notebook.own_words import HEADING
 from search.space import Question
-from search.space.parameters import Value
+from search.space.values import Value
 from search.trainer import Member
 from tests.search.fake_trainer import SPACE, FakeTrainer
 from tests.search.predicting import left_by

@@ -14,7 +14,7 @@ from search.sampling.drafting import draft
 from search.sampling.drawing import FeasibleSampler
 from search.sampling.grid import GridSampler
 from search.sampling.samplers import N_SEEN, make_sampler
-from search.space.parameters import Value
+from search.space.values import Value
 from search.storages.database_writes import Database
 from tests.search.fake_trainer import SPACE, deep_average_is_infeasible, height
 

@@ -12,7 +12,7 @@ from search.sampling.distributions import suggest
 from search.sampling.drawing import FeasibleSampler, Recipe
 from search.sampling.samplers import make_sampler
 from search.space import Choice, Float, Int, Question, Space, When
-from search.space.parameters import Value
+from search.space.values import Value
 from tests.search.fake_trainer import SPACE, deep_average_is_infeasible
 
 TREE = Space(

@@ -7,7 +7,8 @@ from optuna.distributions import CategoricalDistribution, FloatDistribution, Int
 
 from commands.errors import UserError
 from search.space import per_block
-from search.space.parameters import Choice, Float, Int, Parameter, When
+from search.space.conditions import When
+from search.space.parameters import Choice, Float, Int, Parameter
 
 NAN = float("nan")
 INFINITY = float("inf")

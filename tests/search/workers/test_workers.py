@@ -17,7 +17,7 @@ from search.displays.display import QuietDisplay
 from search.engine.claims import Claim, claim, enqueue_baselines
 from search.files.artifacts import Artifacts
 from search.sampling.samplers import make_sampler
-from search.space.parameters import Value
+from search.space.values import Value
 from search.storages.patience import Patience, StorageLostError
 from search.storages.storage import open_storage
 from search.studies.study import open_study
