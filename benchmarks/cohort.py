@@ -33,9 +33,9 @@ from mame_cnn.configuration.parameters import config_from_params
 from mame_cnn.data.dataset import Dataset
 from mame_cnn.data.load import load_dataset
 from mame_cnn.device import choose_device
+from mame_cnn.families.network import infeasible
 from mame_cnn.inputs.batches import n_steps_per_epoch
 from mame_cnn.inputs.device_data import DeviceData, to_device
-from mame_cnn.models.network import infeasible
 from mame_cnn.precision import choose_precision
 from mame_cnn.trials.trainer import ImageTrainer
 

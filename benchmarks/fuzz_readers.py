@@ -28,12 +28,12 @@ from mame_cnn.configuration.parameters import config_from_params
 from mame_cnn.data import mame_layout
 from mame_cnn.data.archive import unpack
 from mame_cnn.data.images import UnreadableImageError, read_image
-from mame_cnn.evaluating.test_ledger import read_openings
+from mame_cnn.evaluating.ledger import read_openings
+from mame_cnn.families.network import build_network
 from mame_cnn.models.ensemble import Ensemble, Member
 from mame_cnn.models.ensemble_file import ENSEMBLE, read_ensemble, write_ensemble
 from mame_cnn.models.model import Model
 from mame_cnn.models.model_file import WEIGHTS, read_model, write_model
-from mame_cnn.models.network import build_network
 from mame_cnn.scoring.probabilities_file import read_probabilities, write_probabilities
 from mame_cnn.seeds import generator
 from search.doctor.entry import read_lines

@@ -21,8 +21,8 @@ from mame_cnn.configuration.config import Config
 from mame_cnn.data.dataset import Dataset
 from mame_cnn.data.load import load_dataset
 from mame_cnn.device import choose_device
+from mame_cnn.families.network import n_parameters
 from mame_cnn.inputs.device_data import DeviceData, to_device
-from mame_cnn.models.network import n_parameters
 from mame_cnn.precision import choose_precision
 from mame_cnn.reference import Reference, read_references
 from mame_cnn.runs.final_training import train_to_the_end

@@ -17,7 +17,7 @@ from mame_cnn.data.load import TestListing, list_test, load_dataset, load_test
 from mame_cnn.device import choose_device
 from mame_cnn.evaluating.findings import Evaluated, Findings, Task, figures, keep, lines, rescued
 from mame_cnn.evaluating.folder import measure
-from mame_cnn.evaluating.test_ledger import (
+from mame_cnn.evaluating.ledger import (
     DEFAULT_LEDGER,
     OpenedData,
     Score,

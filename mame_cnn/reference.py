@@ -18,7 +18,7 @@ from mame_cnn.configuration.config import Config
 from mame_cnn.configuration.config_file import read_origin
 from mame_cnn.configuration.faults import describe_faults
 from mame_cnn.configuration.section import PlainText, Section
-from mame_cnn.models.network import n_parameters
+from mame_cnn.families.network import n_parameters
 
 FOLDER = Path("studies/reference")
 _HERE = Path(__file__).parents[1]

@@ -17,6 +17,7 @@ from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 from optuna_dashboard import wsgi
 
 from commands.errors import UserError, exit_status
+from commands.telling import to_stderr
 from search.files.artifact_place import ArtifactPlace
 from search.files.artifacts import open_artifacts
 from search.place_options import add_artifacts, add_storage, artifacts_option
@@ -41,7 +42,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     with make_dashboard(place, options.artifacts, options.host, options.port) as server:
         print(f"studies of {place.given}: {address(server)}", flush=True)
         for line in remarks(options.host, options.artifacts):
-            print(line, file=sys.stderr, flush=True)
+            to_stderr(line)
         print("Ctrl-C ends it", flush=True)
         try:
             server.serve_forever()

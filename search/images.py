@@ -48,7 +48,7 @@ def search_images(
         epochs: the most that a trial trains; None: the space's.
         device: auto, cpu, cuda or cuda:1.
         precision: auto, float32 or bfloat16.
-        is_quiet: show nothing; otherwise a line for each trial, or a live table on a terminal.
+        is_quiet: show warnings alone; otherwise a line for each trial, or a live table.
     """
     name = f"space {space.title}"
     if is_of_features(space):

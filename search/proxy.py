@@ -15,6 +15,7 @@ from optuna.storages import RDBStorage, get_storage
 
 from commands.arguments import whole
 from commands.errors import UserError, exit_status
+from commands.telling import to_stderr
 from search.storages.database import read_address
 from search.storages.database_grpc import (
     PORT,
@@ -50,7 +51,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     server.start()
     print(f"studies of {place.given}: --storage {scheme}://{where}:{port}", flush=True)
     for line in remarks(options.host, tls):
-        print(line, file=sys.stderr, flush=True)
+        to_stderr(line)
     print("Ctrl-C ends it", flush=True)
     try:
         server.wait_for_termination()

@@ -4,13 +4,13 @@ A trainer of one's own needs nothing but the shape of `search.trainer.Trainer`. 
 and Ray are processes of the command, and begin there.
 """
 
-import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from optuna.study import Study
 from optuna.trial import FrozenTrial
 
+from commands.telling import to_stderr
 from search.displays.display import Display, make_display
 from search.engine.engine import search
 from search.engine.saving import DEFAULT_BETWEEN_S
@@ -125,7 +125,7 @@ def search_space(
     ends the search in order, and the outcome says so; the same call goes on.
 
     Args:
-        is_quiet: show nothing; otherwise a line for each trial, or a live table on a terminal.
+        is_quiet: show warnings alone; otherwise a line for each trial, or a live table.
     """
     return make_ready(space, trainer, settings).searched(is_quiet=is_quiet)
 
@@ -177,7 +177,4 @@ def _keep(study: Study, pictures: Callable[[], Mapping[str, bytes]], artifacts: 
         artifacts.keep(study, pictures())
     except OSError as error:
         reason = error.strerror or error
-        print(
-            f"--artifacts {artifacts.folder}: {reason}: pictures of the data are not kept",
-            file=sys.stderr,
-        )
+        to_stderr(f"--artifacts {artifacts.folder}: {reason}: pictures of the data are not kept")

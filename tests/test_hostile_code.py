@@ -16,7 +16,7 @@ from mame_cnn.configuration.config_file import read_config
 from mame_cnn.data import mame_layout
 from mame_cnn.data.archive import unpack
 from mame_cnn.data.images import UnreadableImageError, read_image
-from mame_cnn.evaluating.test_ledger import read_openings
+from mame_cnn.evaluating.ledger import read_openings
 from mame_cnn.models.ensemble_file import ENSEMBLE, read_ensemble
 from mame_cnn.models.model_file import read_model
 from mame_cnn.models.opening import open_model

@@ -12,7 +12,7 @@ from mame_cnn.configuration import toml_file
 from mame_cnn.configuration.config_file import read_config, write_config
 from mame_cnn.data import mame_layout
 from mame_cnn.data.layout import read_listing
-from mame_cnn.evaluating import test_ledger
+from mame_cnn.evaluating import ledger
 from mame_cnn.models.ensemble_file import ENSEMBLE, read_ensemble
 from mame_cnn.scoring import probabilities_file
 from search.files.artifacts import Artifacts
@@ -138,11 +138,11 @@ def test_tables_and_ledgers_are_refused_by_their_size(
     factory: Factory, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(mame_layout, "MOST_BYTES", 10)
-    monkeypatch.setattr(test_ledger, "MOST_BYTES", 10)
+    monkeypatch.setattr(ledger, "MOST_BYTES", 10)
     folder = factory.mame()
     assert "larger than" in refused(lambda: read_listing(folder))
     (tmp_path / "ledger").write_bytes(b"{}\n" * 10)
-    assert "larger than" in refused(lambda: test_ledger.read_openings(tmp_path / "ledger"))
+    assert "larger than" in refused(lambda: ledger.read_openings(tmp_path / "ledger"))
 
 
 def test_probabilities_of_more_images_than_there_are_are_not_read(tmp_path: Path) -> None:
@@ -161,7 +161,7 @@ def test_probabilities_of_more_images_than_there_are_are_not_read(tmp_path: Path
 @pytest.mark.parametrize("line", ["[" * 100_000, "9" * 5000, '{"when": ' * 10_000, "\x00"])
 def test_a_ledger_that_goes_too_far_is_damaged(tmp_path: Path, line: str) -> None:
     (tmp_path / "ledger").write_text(f"{line}\n")
-    message = refused(lambda: test_ledger.read_openings(tmp_path / "ledger"))
+    message = refused(lambda: ledger.read_openings(tmp_path / "ledger"))
     assert "the ledger is damaged" in message
     assert len(message) < 1000
 

@@ -8,7 +8,7 @@ from torch import Tensor
 from mame_cnn.cohorts.flat import FlatParameters
 from mame_cnn.cohorts.loss import KernelPenalty
 from mame_cnn.configuration.config import Config
-from mame_cnn.models.network import CohortNetwork
+from mame_cnn.families.network import CohortNetwork
 
 
 @dataclass(frozen=True)

@@ -2,8 +2,8 @@
 
 import torch
 
+from mame_cnn.families.network import CohortNetwork
 from mame_cnn.layers import CohortDropout
-from mame_cnn.models.network import CohortNetwork
 
 
 def join(network: CohortNetwork, newcomers: CohortNetwork) -> None:

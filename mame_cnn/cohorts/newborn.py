@@ -5,9 +5,9 @@ from collections.abc import Sequence
 import torch
 
 from mame_cnn.configuration.config import Config
+from mame_cnn.families.network import CohortNetwork, build_network
 from mame_cnn.families.pretrained import PretrainedNetwork
 from mame_cnn.inputs.device_data import DeviceData
-from mame_cnn.models.network import CohortNetwork, build_network
 from mame_cnn.seeds import generator
 
 

@@ -1,1 +1,4 @@
-"""Images from a folder, or from scikit-learn, as arrays that a training run can index."""
+"""Images from a folder, or from scikit-learn, as arrays that a training run can index.
+
+Fetched, checked, decoded once, and surveyed.
+"""

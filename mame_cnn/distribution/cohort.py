@@ -15,9 +15,9 @@ from mame_cnn.cohorts.flat import FlatParameters
 from mame_cnn.configuration.config import Config
 from mame_cnn.distribution.layers import Shard, share_layers
 from mame_cnn.distribution.processes import Ranks
+from mame_cnn.families.network import CohortNetwork
 from mame_cnn.inputs.batches import Batch
 from mame_cnn.inputs.device_data import DeviceData, DeviceSplit
-from mame_cnn.models.network import CohortNetwork
 
 
 def with_largest_share(config: Config, data: DeviceData, ranks: Ranks) -> Config:

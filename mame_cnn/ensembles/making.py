@@ -94,7 +94,7 @@ class Making:
         )
         with naming(self.folder):
             self._write(ensemble, choice, members)
-        say(self.console, choice, members, ensemble)
+        say(self.console, choice, members)
 
     def _write(self, ensemble: Ensemble, choice: Choice, members: Sequence[Member]) -> None:
         """Put the ensemble in place of an earlier one.
@@ -212,7 +212,7 @@ class Making:
         for name, part in parts.items():
             config = best.model.config
             seed = derive_seed(config.seed, "specialists", len(trained))
-            job = Job(name, config.model_copy(update={"seed": seed}), {}, best.name)
+            job = Job(name, config.model_copy(update={"seed": seed}), {})
             without = replace(self.plan, uses_val=False)
             [(_, outcome)] = self._trained([job], part, without, "specialists")
             if isinstance(outcome, Failed):
@@ -233,4 +233,4 @@ def _again(member: Member) -> Job:
     training = config.training.model_copy(update={"patience_epochs": 0})
     config = config.model_copy(update={"training": training})
     kept_epoch = int(model.metrics["best_epoch"])
-    return Job(member.name, config, model.provenance, member.name, kept_epoch)
+    return Job(member.name, config, model.provenance, kept_epoch)

@@ -42,7 +42,6 @@ class Job:
     config: Config
     provenance: Mapping[str, Any]
     """Of the recipe; its searched score is that of the first seed."""
-    recipe: str
     kept_epoch: int | None = None
     """The last one, which is kept, where validation images are trained on."""
 
@@ -99,7 +98,7 @@ def jobs(recipes: Sequence[Recipe], plan: Plan, source: str, n_seeds: int) -> li
         for number in range(n_seeds):
             seeded = with_seed(config, number)
             name = f"{recipe.name}-seed-{number + 1}"
-            unique.setdefault(seeded.digest, Job(name, seeded, recipe.provenance, recipe.name))
+            unique.setdefault(seeded.digest, Job(name, seeded, recipe.provenance))
     return list(unique.values())
 
 

@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from mame_cnn.ensembles.choice import Choice
-from mame_cnn.models.ensemble import Ensemble, Member
+from mame_cnn.models.ensemble import Member
 
 _COMBINERS, _MEMBERS = "combiners.csv", "members.csv"
 TABLES = (_COMBINERS, _MEMBERS)
@@ -50,7 +50,7 @@ def write_tables(folder: Path, choice: Choice, members: Sequence[Member]) -> Non
     pd.DataFrame(_member_rows(members)).to_csv(folder / _MEMBERS, index=False)
 
 
-def say(console: Console, choice: Choice, members: Sequence[Member], ensemble: Ensemble) -> None:
+def say(console: Console, choice: Choice, members: Sequence[Member]) -> None:
     """Print the combiners, the gap between search and training, and the verdict."""
     for views, comparison in choice.comparisons.items():
         table = Table(

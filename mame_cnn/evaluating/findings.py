@@ -13,9 +13,9 @@ import torch
 from commands.errors import UserError
 from mame_cnn.data.dataset import Dataset, Split
 from mame_cnn.evaluating.folder import Measured, write_scores, write_views
+from mame_cnn.evaluating.ledger import OpenedData, OpenedModel, Opening
 from mame_cnn.evaluating.lines import opening_lines, pair_lines, score_lines
 from mame_cnn.evaluating.model_card import SplitFigures, model_card
-from mame_cnn.evaluating.test_ledger import OpenedData, OpenedModel, Opening
 from mame_cnn.models.answers import Answer, networks
 from mame_cnn.models.ensemble import Ensemble
 from mame_cnn.models.model import Model

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 
 from mame_cnn.evaluating.folder import Measured
-from mame_cnn.evaluating.test_ledger import Opening
+from mame_cnn.evaluating.ledger import Opening
 from mame_cnn.scoring.evaluation import confused_pairs, evaluate
 from mame_cnn.scoring.scores import Floats, Integers
 

@@ -8,11 +8,11 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from mame_cnn.evaluating.test_ledger import Opening
+from mame_cnn.configuration.network_words import in_words
+from mame_cnn.evaluating.ledger import Opening
+from mame_cnn.families.network import n_parameters
 from mame_cnn.models.ensemble import Ensemble, Member
 from mame_cnn.models.model import Model
-from mame_cnn.models.network import n_parameters
-from mame_cnn.models.network_words import in_words
 from mame_cnn.scoring.intervals import Interval
 from mame_cnn.scoring.scores import Scores
 

@@ -46,7 +46,7 @@ def augment(images: Tensor, drawn: Tensor, augmentation: Augmentation) -> Tensor
     flip_x = column["flip_horizontal"] < augmentation.flip_horizontal
     flip_y = column["flip_vertical"] < augmentation.flip_vertical
     if _resamples(augmentation):
-        images = _resample(images, _affine(images, column, augmentation), flip_x, flip_y)
+        images = _resample(images, _affine(column, augmentation), flip_x, flip_y)
     else:
         if augmentation.flip_horizontal:
             images = torch.where(flip_x.view(-1, 1, 1, 1), images.flip(3), images)
@@ -70,7 +70,7 @@ def _resamples(augmentation: Augmentation) -> bool:
     )
 
 
-def _affine(images: Tensor, column: dict[str, Tensor], augmentation: Augmentation) -> Tensor:
+def _affine(column: dict[str, Tensor], augmentation: Augmentation) -> Tensor:
     """Return the maps [N, 2, 3] from an output pixel to the place it is read from.
 
     Coordinates run from -1 to 1 across the image. Read right to left: shift back, undo the

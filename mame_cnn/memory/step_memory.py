@@ -11,9 +11,9 @@ from torch import Tensor, nn
 
 from mame_cnn.cohorts.optimizers import RULES
 from mame_cnn.configuration.config import Config
+from mame_cnn.families.network import CohortNetwork, build_network
 from mame_cnn.inputs.device_data import DeviceData
 from mame_cnn.models.logits import evaluation_batch
-from mame_cnn.models.network import CohortNetwork, build_network
 
 FRAGMENTATION = 1.25
 """Activations take so much more room than their bytes, as freed places do not fit them."""

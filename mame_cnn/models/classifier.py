@@ -8,9 +8,9 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from mame_cnn.families.network import CohortNetwork
 from mame_cnn.inputs.metadata_row import with_row
 from mame_cnn.inputs.normalisation import normalise, scale_and_offset
-from mame_cnn.models.network import CohortNetwork
 from mame_cnn.models.views import seen
 
 

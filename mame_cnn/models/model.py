@@ -16,10 +16,10 @@ from commands.errors import UserError
 from mame_cnn.configuration.config import Config
 from mame_cnn.configuration.pretrained import Pretrained, SeenVal, Trained
 from mame_cnn.data.dataset import Pixels
+from mame_cnn.families.network import build_network
 from mame_cnn.inputs.metadata_row import metadata_of
 from mame_cnn.models.classifier import Classifier
 from mame_cnn.models.logits import EVALUATION_BATCH
-from mame_cnn.models.network import build_network
 from mame_cnn.models.views import VIEWS
 
 Probs = npt.NDArray[np.float64]

@@ -20,8 +20,8 @@ from commands.strangers import check_tree
 from mame_cnn.configuration.config import Config, PlainText, Section
 from mame_cnn.configuration.faults import describe_faults
 from mame_cnn.data.listing import some
+from mame_cnn.families.network import build_network, infeasible
 from mame_cnn.models.model import Model, weights_digest
-from mame_cnn.models.network import build_network, infeasible
 
 WEIGHTS = "weights.safetensors"
 """What the file is called in a run's folder."""

@@ -43,7 +43,7 @@ def inputs_of(network: CohortNetwork, configs: Sequence[Config], data: DeviceDat
         return data
     splits = {"train": data.train, "val": data.val}
     if data.digest:
-        features = _kept(network, configs[0], data, splits)
+        features = _kept(network, data, splits)
     else:  # images that nobody can tell from others
         features = {name: _computed(network, data, split) for name, split in splits.items()}
     network.reads_features = True
@@ -59,7 +59,7 @@ def inputs_of(network: CohortNetwork, configs: Sequence[Config], data: DeviceDat
 
 
 def _kept(
-    network: PretrainedNetwork, config: Config, data: DeviceData, splits: dict[str, DeviceSplit]
+    network: PretrainedNetwork, data: DeviceData, splits: dict[str, DeviceSplit]
 ) -> dict[str, Tensor]:
     """Return the features of each split, memory-mapped; computed if they are not there yet."""
     table = network.table

@@ -125,7 +125,7 @@ _ANY_SIZE = 1024
 
 def _family(backbone: Trained) -> type[LayeredNetwork]:
     # Imported here, as this family is one of them.
-    from mame_cnn.models.network import FAMILIES
+    from mame_cnn.families.network import FAMILIES
 
     family = FAMILIES[backbone.network.family]
     assert isinstance(family, type)

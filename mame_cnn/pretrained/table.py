@@ -78,8 +78,8 @@ def trained_backbone(path: Path) -> dict[str, Any]:
 @lru_cache(maxsize=8)
 def _trained_backbone(path: Path, _mtime_ns: int, _size: int) -> dict[str, Any]:
     # Imported here, as a model of this family is such a file's content too.
+    from mame_cnn.families.network import FAMILIES
     from mame_cnn.models.model_file import read_model
-    from mame_cnn.models.network import FAMILIES
 
     model = read_model(path)
     network = model.config.network

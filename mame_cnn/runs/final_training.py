@@ -18,11 +18,11 @@ from mame_cnn.configuration.config import Config
 from mame_cnn.distribution.cohort import SharedCohort, with_largest_share
 from mame_cnn.distribution.processes import ALONE, Ranks, RanksLostError
 from mame_cnn.energy import meter_of
+from mame_cnn.families.network import infeasible
 from mame_cnn.inputs.device_data import DeviceData
 from mame_cnn.inputs.metadata_row import metadata_of
 from mame_cnn.memory.room import check_room, within_memory
 from mame_cnn.memory.step_memory import step_memory
-from mame_cnn.models.network import infeasible
 
 
 @dataclass(frozen=True)

@@ -17,11 +17,11 @@ from mame_cnn.configuration.vocabulary import Params
 from mame_cnn.data.dataset import Dataset, Split
 from mame_cnn.energy import meter_of
 from mame_cnn.environment import environment
+from mame_cnn.families.network import infeasible
 from mame_cnn.inputs.device_data import to_device
 from mame_cnn.inputs.metadata_row import metadata_of
 from mame_cnn.memory.room import halved_until_it_fits
 from mame_cnn.memory.step_memory import step_memory
-from mame_cnn.models.network import infeasible
 from mame_cnn.trials.cohort_size import MOST_MEMBERS, fastest_size
 from mame_cnn.trials.trial_cohort import Member, TrialCohort
 

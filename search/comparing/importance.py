@@ -66,8 +66,6 @@ class Importance:
     rows: tuple[ParameterImportance, ...]
     n_complete: int
     n_pruned: int
-    n_top: int
-    """Trials that are called the best."""
     message: str
     """On what this stands, or why there is nothing."""
 
@@ -100,15 +98,14 @@ def importance(trials: Sequence[FrozenTrial], *, seed: int = 0) -> Importance:
     counts = f"{n} trials ({n_complete} complete, {n - n_complete} pruned)"
     if n < MIN_TRIALS:
         message = f"too few trials: {counts}; importance needs {MIN_TRIALS}"
-        return Importance((), n_complete, n - n_complete, n_top, message)
+        return Importance((), n_complete, n - n_complete, message)
     if len({one.value for one in scored}) == 1:
         message = f"{counts}, all with the same value: nothing is better than anything"
-        return Importance((), n_complete, n - n_complete, n_top, message)
+        return Importance((), n_complete, n - n_complete, message)
     return Importance(
         _rows(scored, n_top, np.random.default_rng(seed)),
         n_complete,
         n - n_complete,
-        n_top,
         f"PED-ANOVA of being among the best {n_top} of {counts}; bands from {N_RESAMPLES} halves "
         "of the trials",
     )

@@ -39,8 +39,6 @@ class Boundary:
     name: str
     end: str
     """`upper` or `lower`."""
-    n_at_end: int
-    n_best: int
     p_value: float
     message: str
 
@@ -73,7 +71,7 @@ def boundaries(
             # Nothing lies below a rate of 0, or below 1 of what is counted.
             least = 1 if row["kind"] == "int" else 0
             is_natural = end == "lower" and row["low"] <= least
-            p_value = float(stats.binom.sf(n_at_end - 1, len(values), _chance(row, end)))
+            p_value = float(stats.binom.sf(n_at_end - 1, len(values), _chance(row)))
             if n_at_end >= N_AT_END and p_value < P_END and not is_natural:
                 found.append(_boundary(row, end, n_at_end, p_value))
     return tuple(found)
@@ -138,7 +136,7 @@ def _share(row: Mapping[str, Any], value: float) -> float:
     return float((at - low) / (high - low))
 
 
-def _chance(row: Mapping[str, Any], end: str) -> float:
+def _chance(row: Mapping[str, Any]) -> float:
     """Return the share of a range's values that are at an end."""
     if row["log"] or row["step"] is None:
         return END_SHARE
@@ -152,8 +150,6 @@ def _boundary(row: Mapping[str, Any], end: str, n_at_end: int, p_value: float) -
     return Boundary(
         name,
         end,
-        n_at_end,
-        N_BEST,
         p_value,
         f"{all_of}the best {N_BEST} trials sit at the {end} end of {name} "
         f"({wording.values(row)}): widen it",

@@ -1,6 +1,7 @@
 """What state is a training run in? Learning curves read by stated rules with stated numbers.
 
-Each file is a family of rules. `diagnose` reads one trial, `diagnose_study` all of a study's.
+`ending`, `fit`, `learning` and `stability` are families of rules. `diagnose` reads one trial,
+`diagnose_study` all of a study's.
 """
 
 from search.diagnosis.finding import SEVERITIES, Finding, Severity

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterable, Mapping
 
+from search.space import wording
 from search.space.values import Value
 
 PENALTIES = ("l1", "l2", "dense_l1", "dense_l2", "weight_decay")
@@ -38,9 +39,4 @@ def strongest(params: Mapping[str, Value], kinds: Iterable[str], n: int = 3) -> 
 
 def own(params: Mapping[str, Value], name: str) -> str:
     """Return a trial's parameter in brackets, or nothing where it has none."""
-    return f" ({name} {shown(params[name])})" if name in params else ""
-
-
-def shown(value: Value) -> str:
-    """Return a value as it is shown to people."""
-    return f"{value:.3g}" if isinstance(value, float) else str(value)
+    return f" ({name} {wording.value(params[name])})" if name in params else ""

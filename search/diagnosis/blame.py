@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 from scipy import stats
 
-from search.diagnosis.advice import shown
 from search.space import wording
 from search.space.values import Value
 
@@ -24,7 +23,6 @@ Labelled = Sequence[tuple[Mapping[str, Value], bool]]
 class Blame:
     """A parameter whose values differ between the trials found and the others."""
 
-    parameter: str
     p_value: float
     message: str
     next_step: str
@@ -67,7 +65,7 @@ def _range(row: Mapping[str, Any], found: Sequence[Any], others: Sequence[Any]) 
         if is_high
         else f"raise the lower end of {name} above"
     )
-    return [Blame(name, p_value, message, f"{step} {cut:.3g}")]
+    return [Blame(p_value, message, f"{step} {cut:.3g}")]
 
 
 def _beyond(values: Any, cut: float, is_high: bool) -> Any:
@@ -87,14 +85,13 @@ def _cut(found: Any, others: Any, is_high: bool) -> float:
 def _options(row: Mapping[str, Any], found: Sequence[Any], others: Sequence[Any]) -> list[Blame]:
     blames = []
     for option in row["options"]:
+        chosen = wording.value(option)
         n_found, n_rest = found.count(option), others.count(option)
         table = [[n_found, len(found) - n_found], [n_rest, len(others) - n_rest]]
         p_value = float(stats.fisher_exact(table, alternative="greater").pvalue)
         message = (
-            f"{n_found} of these {len(found)} have {row['name']} {shown(option)}, of the others "
+            f"{n_found} of these {len(found)} have {row['name']} {chosen}, of the others "
             f"{n_rest} of {len(others)} (p = {p_value:.2g})"
         )
-        blames.append(
-            Blame(row["name"], p_value, message, f"leave {shown(option)} out of {row['name']}")
-        )
+        blames.append(Blame(p_value, message, f"leave {chosen} out of {row['name']}"))
     return blames

@@ -66,12 +66,10 @@ def _of_study(folder: ArtifactPlace, study: Study) -> Iterator[Finding]:
                 f"{inner}: checkpoints of a trial that has ended", "removed", _remover(inner)
             )
         else:
-            yield from _of_trial(inner, trial, trials)
+            yield from _of_trial(inner, trial)
 
 
-def _of_trial(
-    folder: ArtifactPlace, trial: FrozenTrial, trials: Sequence[FrozenTrial]
-) -> Iterator[Finding]:
+def _of_trial(folder: ArtifactPlace, trial: FrozenTrial) -> Iterator[Finding]:
     named = list(files(folder))
     inner: list[ArtifactPlace] = sorted(folder.iterdir(), key=str)
     for path in inner:

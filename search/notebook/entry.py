@@ -164,7 +164,7 @@ def _top(evidence: "Evidence") -> Iterator[str]:
             (
                 trial.number,
                 ", ".join(
-                    f"{name} {_short(value)}"
+                    f"{name} {wording.value(value)}"
                     for name, value in trial.params.items()
                     if name not in shared
                 ),
@@ -178,10 +178,6 @@ def _top(evidence: "Evidence") -> Iterator[str]:
         ],
         right=3,
     )
-
-
-def _short(value: object) -> str:
-    return f"{value:.3g}" if isinstance(value, float) else str(value)
 
 
 def _importance(evidence: "Evidence") -> Iterator[str]:

@@ -15,6 +15,7 @@ from search.report.figures_of_evidence import (
 from search.report.page import Figures, Section
 from search.report.parameters import parameters
 from search.report.subject import Subject
+from search.space import wording
 from search.trials.reading import BEST_EPOCH, best_value, ranked
 
 _N_INTERVALS = 25
@@ -221,14 +222,10 @@ def _trials(subject: Subject) -> str:
                 "-" if (value := best_value(trial)) is None else f"{value:.4f}",
                 trial.user_attrs.get(BEST_EPOCH, "-"),
                 max(trial.intermediate_values, default=0),
-                *(_cell(trial.params.get(name, "")) for name in names),
+                *(wording.value(trial.params.get(name, "")) for name in names),
             )
             for trial in trials
         ],
         right=3 + len(names),
     )
     return markup.folded(f"Table of {len(trials)} trials", table, is_long=True)
-
-
-def _cell(value: object) -> str:
-    return f"{value:.3g}" if isinstance(value, float) else str(value)

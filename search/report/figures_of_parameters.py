@@ -26,8 +26,8 @@ from search.report.style import (
     make_figure,
     params_hover,
     shortened,
-    shown,
 )
+from search.space import wording
 from search.trials.reading import best_value
 
 _GOLDEN = 0.6180339887
@@ -152,7 +152,7 @@ def _slice(
         y=[round(value, 5) for _, value in found],
         customdata=[
             f"<b>trial {trial.number}</b>: {value:.4f}<br>"
-            f"{escaped(name)} {shortened(shown(trial.params[name]), 60)}"
+            f"{escaped(name)} {shortened(wording.value(trial.params[name]), 60)}"
             for trial, value in found
         ],
         mode="markers",

@@ -10,6 +10,8 @@ from typing import Any
 
 import plotly.graph_objects as go
 
+from search.space import wording
+
 BLUE, ORANGE, GREEN, RED = "#0072B2", "#E69F00", "#009E73", "#D55E00"
 INK, MUTED, DIM, FAINT, GRID = "#1f2933", "#52606d", "#8a96a3", "#b4bcc6", "#e4e7eb"
 SCALE = ((0.0, "#ffffff"), (0.25, "#c6dbef"), (0.6, "#4292c6"), (1.0, "#08306b"))
@@ -30,15 +32,10 @@ def shortened(text: object, n_letters: int) -> str:
     return escaped(line if len(line) <= n_letters else line[: n_letters - 1] + "…")
 
 
-def shown(value: object) -> str:
-    """Return a value of a parameter as figures and tables show it."""
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
-
-
 def params_hover(params: Mapping[str, object]) -> str:
     """Return parameters as lines of a hover box."""
     return "<br>".join(
-        f"{escaped(name)} {shortened(shown(value), _LONGEST_HOVER)}"
+        f"{escaped(name)} {shortened(wording.value(value), _LONGEST_HOVER)}"
         for name, value in params.items()
     )
 

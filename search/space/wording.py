@@ -7,6 +7,11 @@ from collections.abc import Mapping
 from typing import Any
 
 
+def value(one: object) -> str:
+    """Write one value; of a float three digits."""
+    return f"{one:.3g}" if isinstance(one, float) else str(one)
+
+
 def values(row: Mapping[str, Any]) -> str:
     """Write what a parameter may be."""
     if row["kind"] == "choice":

@@ -8,10 +8,8 @@ from math import ceil, sqrt
 
 from search.statistics.interval import NORMAL_QUANTILE
 
-POWER = 0.8
-"""Cohen (1988): the chance to find a difference that is there."""
 _POWER_QUANTILE = 0.8416212335729143
-"""Of the standard normal distribution at the power."""
+"""Of the standard normal distribution at 0.8, the chance to find a difference (Cohen 1988)."""
 
 
 def images_needed(difference: float, discordance: float) -> int | None:

@@ -8,7 +8,6 @@ import json
 import os
 import re
 import shlex
-import sys
 from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from io import FileIO
@@ -22,6 +21,7 @@ from optuna.storages.journal import (
 )
 
 from commands.errors import UserError, naming
+from commands.telling import to_stderr
 from search.storages.journal_line import LONGEST, read_line
 from search.storages.journal_wording import began
 
@@ -61,11 +61,6 @@ def damaged(path: Path, line: int, fault: str) -> UserError:
         f"--storage {path}: the journal is damaged: line {line} {fault}; this repairs it, and "
         f"without --fix says how:\n  python -m search.doctor --storage {given} --fix"
     )
-
-
-def to_stderr(line: str) -> None:
-    """Tell the user something in one line."""
-    print(line, file=sys.stderr)
 
 
 class Journal(JournalFileBackend):

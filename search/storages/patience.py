@@ -14,6 +14,7 @@ from sqlalchemy.exc import DBAPIError, InterfaceError, InternalError, Operationa
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from commands.errors import UserError
+from commands.telling import to_stderr
 
 T = TypeVar("T")
 DEFAULT_PATIENCE_S = 600.0
@@ -33,11 +34,6 @@ class StorageLostError(UserError):
     """A storage stayed away for longer than there was patience."""
 
     status = 1  # nobody's mistake: the command could not finish
-
-
-def to_stderr(line: str) -> None:
-    """Tell the user something in one line."""
-    print(line, file=sys.stderr, flush=True)
 
 
 class Once:

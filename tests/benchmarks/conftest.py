@@ -6,7 +6,7 @@ import pytest
 
 from benchmarks.faulting.looks import Facts, Looks
 from benchmarks.faulting.setting import Files
-from tests.benchmarks.faulted import N, kept, trial
+from tests.benchmarks.faulting.faulted import N, kept, trial
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ import pytest
 from benchmarks.experiments import AUGMENTATION, EXPERIMENTS
 from benchmarks.roofline import flop_per_image
 from mame_cnn.configuration.parameters import config_from_params
-from mame_cnn.models.network import n_parameters
+from mame_cnn.families.network import n_parameters
 from tests.mame_cnn.factory import plain_of
 
 

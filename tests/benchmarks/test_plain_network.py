@@ -12,7 +12,7 @@ from benchmarks.plain_network import DEFAULTS, PlainNetwork, check_known, last_m
 from commands.errors import UserError
 from mame_cnn.configuration import parameters
 from mame_cnn.configuration.config import Config
-from mame_cnn.models.network import build_network, infeasible
+from mame_cnn.families.network import build_network, infeasible
 from search.sampling.distributions import uniform
 from search.space.file import load_space
 from tests.mame_cnn.factory import plain_of

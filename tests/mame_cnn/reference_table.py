@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from mame_cnn.models.layer_table import LayerRow, layer_table
+from mame_cnn.families.layer_table import LayerRow, layer_table
 from mame_cnn.reference import Reference
 
 FOLDER = Path(__file__).parents[2] / "studies" / "reference"

@@ -10,10 +10,10 @@ from torch import Tensor
 
 from mame_cnn.combining.combination import Combination, Weighted
 from mame_cnn.data.dataset import Pixels
+from mame_cnn.families.network import build_network
 from mame_cnn.models.ensemble import Ensemble, Member, Specialists
 from mame_cnn.models.model import Model
 from mame_cnn.models.model_file import WEIGHTS, write_model
-from mame_cnn.models.network import build_network
 from mame_cnn.seeds import generator
 from tests.mame_cnn.factory import make_config
 

@@ -17,10 +17,10 @@ from mame_cnn.configuration.layered import Blocked
 from mame_cnn.data.load import load_dataset
 from mame_cnn.explaining.grad_cam import Explainer
 from mame_cnn.families.layered import LayeredNetwork
+from mame_cnn.families.network import build_network, n_parameters
 from mame_cnn.inputs.device_data import DeviceData, DeviceSplit, with_validation
 from mame_cnn.inputs.metadata_row import apart, with_row
 from mame_cnn.models.model_file import read_model
-from mame_cnn.models.network import build_network, n_parameters
 from mame_cnn.models.onnx_export import export
 from mame_cnn.seeds import generator
 from mame_cnn.trials.trainer import ImageTrainer

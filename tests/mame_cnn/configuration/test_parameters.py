@@ -4,7 +4,7 @@ from commands.errors import UserError
 from mame_cnn.configuration.layered import MobileNet, Plain, ResNet, Vgg
 from mame_cnn.configuration.parameters import DEFAULTS, config_from_params, space_faults
 from mame_cnn.configuration.vocabulary import SPECIAL_NAMES, Value, faults, is_of
-from mame_cnn.models.network import infeasible, n_parameters
+from mame_cnn.families.network import infeasible, n_parameters
 from tests.mame_cnn.factory import make_config, plain_of
 
 

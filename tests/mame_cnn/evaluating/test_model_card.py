@@ -3,8 +3,8 @@ from pathlib import Path
 
 import numpy as np
 
+from mame_cnn.evaluating.ledger import OpenedData, OpenedModel, Opening, Score
 from mame_cnn.evaluating.model_card import SplitFigures, model_card
-from mame_cnn.evaluating.test_ledger import OpenedData, OpenedModel, Opening, Score
 from mame_cnn.models.ensemble import Ensemble
 from mame_cnn.models.model import Model
 from mame_cnn.scoring.intervals import intervals

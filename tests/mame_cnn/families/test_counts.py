@@ -5,7 +5,7 @@ import torch
 
 from mame_cnn.configuration.parameters import config_from_params
 from mame_cnn.configuration.vocabulary import Value
-from mame_cnn.models.network import infeasible, n_parameters
+from mame_cnn.families.network import infeasible, n_parameters
 
 
 def count(n_classes: int, **params: Value) -> int:

@@ -18,9 +18,9 @@ from mame_cnn.configuration.parameters import config_from_params, space_faults
 from mame_cnn.families import own
 from mame_cnn.families.cohort_network import CohortNetwork
 from mame_cnn.families.modules import MemberDropout
+from mame_cnn.families.network import build_network, infeasible
 from mame_cnn.families.own import MODULES, OwnCohort, register, registered
 from mame_cnn.models.model_file import WEIGHTS, read_model, write_model
-from mame_cnn.models.network import build_network, infeasible
 from mame_cnn.seeds import generator
 from tests.mame_cnn.factory import make_data
 from tests.mame_cnn.small_models import make_model

@@ -5,10 +5,10 @@ import pytest
 import torch
 
 from commands.errors import UserError
+from mame_cnn.families.network import CohortNetwork, build_network
 from mame_cnn.features.layers import chosen, find_layers
 from mame_cnn.features.looker import open_looker
 from mame_cnn.features.traceable import traceable
-from mame_cnn.models.network import CohortNetwork, build_network
 from mame_cnn.pretrained.backbones import IMAGENET_MEAN, IMAGENET_STD
 from mame_cnn.seeds import generator
 from tests.mame_cnn.factory import make_config

@@ -11,7 +11,7 @@ from mame_cnn.cohorts.cohort import Cohort
 from mame_cnn.configuration.config import Config
 from mame_cnn.configuration.vocabulary import Value
 from mame_cnn.data.load import load_dataset
-from mame_cnn.models.network import infeasible
+from mame_cnn.families.network import infeasible
 from mame_cnn.runs.final_training import check_feasible
 from mame_cnn.trials.trainer import ImageTrainer
 from tests.mame_cnn.factory import make_config, make_data

@@ -12,12 +12,12 @@ import torch
 from commands.errors import UserError
 from mame_cnn.cohorts.cohort import Cohort
 from mame_cnn.configuration.config import Trained
+from mame_cnn.configuration.network_words import in_words
 from mame_cnn.configuration.parameters import config_from_params, space_faults
 from mame_cnn.distribution.processes import ALONE
 from mame_cnn.explaining.grad_cam import Explainer
+from mame_cnn.families.network import n_parameters
 from mame_cnn.models.model import Model
-from mame_cnn.models.network import n_parameters
-from mame_cnn.models.network_words import in_words
 from mame_cnn.models.onnx_export import export
 from mame_cnn.runs.distributed_training import check_shareable
 from tests.mame_cnn.factory import make_data

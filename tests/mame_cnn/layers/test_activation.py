@@ -2,9 +2,9 @@ import pytest
 import torch
 from torch import nn
 
+from mame_cnn.families.network import n_parameters
 from mame_cnn.layers import make_activation
 from mame_cnn.layers.activation import CohortPReLU
-from mame_cnn.models.network import n_parameters
 from mame_cnn.seeds import generator
 from tests.mame_cnn.factory import make_config
 

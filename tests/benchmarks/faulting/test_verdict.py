@@ -11,7 +11,7 @@ from benchmarks.faulting.looks import Facts, by_place, facts, trials
 from benchmarks.faulting.loss import Loss
 from benchmarks.faulting.setting import Files
 from search.trials.reading import CONTINUES, INTERRUPTED, PLACE
-from tests.benchmarks.faulted import N, trial
+from tests.benchmarks.faulting.faulted import N, trial
 
 
 def kinds(losses: Iterable[Loss]) -> list[str]:

@@ -20,8 +20,7 @@ def chosen(combiner: str | None = None) -> Choice:
 
 def told(choice: Choice) -> str:
     console = Console(file=io.StringIO(), width=200, soft_wrap=True)
-    ensemble = make_ensemble()
-    say(console, choice, ensemble.members, ensemble)
+    say(console, choice, make_ensemble().members)
     assert isinstance(console.file, io.StringIO)
     return console.file.getvalue()
 

@@ -18,11 +18,11 @@ from mame_cnn.distribution.processes import Ranks
 from mame_cnn.evaluating.model_card import model_card
 from mame_cnn.explaining.grad_cam import Explainer
 from mame_cnn.explaining.layers import last_activations
+from mame_cnn.families.layer_table import layer_table
+from mame_cnn.families.network import n_parameters
 from mame_cnn.memory.step_memory import step_memory
-from mame_cnn.models.layer_table import layer_table
 from mame_cnn.models.model import Model
 from mame_cnn.models.model_file import WEIGHTS, read_model, write_model
-from mame_cnn.models.network import n_parameters
 from mame_cnn.models.onnx_export import INPUT, OUTPUT, export
 from mame_cnn.trials.trainer import ImageTrainer
 from tests.mame_cnn.factory import make_config, make_data

@@ -20,9 +20,9 @@ from benchmarks.faulting.loss import Loss
 from benchmarks.faulting.scene import Scene
 from benchmarks.faulting.setting import STUDY, Files, Setting, environment
 from commands.errors import UserError
-from tests.benchmarks.faulted import N
+from tests.benchmarks.faulting.faulted import N
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 
 
 def test_every_fault_has_its_rounds_with_one_worker_and_with_two() -> None:

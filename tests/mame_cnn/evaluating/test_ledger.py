@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from commands.errors import UserError
-from mame_cnn.evaluating import test_ledger as ledger
-from mame_cnn.evaluating.test_ledger import OpenedData, OpenedModel, Opening, Score
+from mame_cnn.evaluating import ledger
+from mame_cnn.evaluating.ledger import OpenedData, OpenedModel, Opening, Score
 
 DIGEST = "0123456789ab"
 DATA = OpenedData(name="paintings", digest=DIGEST)
@@ -169,7 +169,7 @@ RACER = """
 import sys
 from pathlib import Path
 from commands.errors import UserError
-from tests.mame_cnn.evaluating.test_test_ledger import open_once
+from tests.mame_cnn.evaluating.test_ledger import open_once
 print("ready", flush=True)
 sys.stdin.readline()
 try:

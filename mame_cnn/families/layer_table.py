@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from mame_cnn.configuration.network import Network
-from mame_cnn.models.network import build_network
+from mame_cnn.families.network import build_network
 
 
 @dataclass(frozen=True)
