@@ -5,7 +5,7 @@ trainers are made and handed to the engine, which knows no networks.
 """
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import torch
@@ -54,7 +54,7 @@ def search_images(
     if is_of_features(space):
         raise UserError(f"{name}: is of classifiers; search_space takes a FeatureTrainer for it")
     check_parameters(space, name)
-    _check_weights(space)
+    _tell_of_weights(_checked_weights(space), dataset, is_quiet=is_quiet)
     place = choose_device(device)
     trainer = ImageTrainer(
         dataset,
@@ -78,8 +78,9 @@ def open_images(
             raise UserError(
                 f"--{given[0]}: {options.space} is no space of classifiers on features"
             )
-        _check_weights(space)
+        on_backbones = _checked_weights(space)
         dataset = _dataset(options, options.image_size)
+        _tell_of_weights(on_backbones, dataset, is_quiet=options.quiet)
         return dataset, _trainer(dataset, space, options, device, precision)
     # Imports of scikit-learn and torchvision take seconds, in which others train.
     from mame_cnn.features.looker import DEFAULT_LOOKER, open_looker
@@ -121,15 +122,36 @@ def check_parameters(space: Space, path: Path | str) -> None:
         raise UserError("\n  ".join([f"{path}: {whose} cannot have this:", *messages]))
 
 
-def _check_weights(space: Space) -> None:
-    """Raise `UserError` where weights that networks of the space begin with are missing."""
-    values = _possible(space)
-    if PRETRAINED in values.get("family", ()):
-        # Brings along what networks on backbones alone need.
-        from mame_cnn.pretrained.table import check_weights
+def _checked_weights(space: Space) -> Mapping[str, Sequence[Value]]:
+    """Return what parameters of networks on backbones may be; nothing where there are none.
 
-        defaults = with_defaults({"family": PRETRAINED}, DEFAULTS)
-        check_weights({name: [value] for name, value in defaults.items()} | values)
+    Raises `UserError` where weights that they begin with are missing.
+    """
+    values = _possible(space)
+    if PRETRAINED not in values.get("family", ()):
+        return {}
+    # Brings along what networks on backbones alone need.
+    from mame_cnn.pretrained.table import check_weights
+
+    defaults = with_defaults({"family": PRETRAINED}, DEFAULTS)
+    values = {name: [value] for name, value in defaults.items()} | values
+    check_weights(values)
+    return values
+
+
+def _tell_of_weights(
+    values: Mapping[str, Sequence[Value]], dataset: Dataset, *, is_quiet: bool
+) -> None:
+    if not values or is_quiet:
+        return
+    from mame_cnn.pretrained.table import that_saw
+
+    console = Console(highlight=False, markup=False, soft_wrap=True)
+    for path in that_saw(values, dataset):
+        console.print(
+            f"weights: {path}: trained on these validation images, so accuracies on them are "
+            "far too good"
+        )
 
 
 def _dataset(options: argparse.Namespace, image_size: int | None) -> Dataset:

@@ -7,7 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from commands.errors import UserError
+from mame_cnn.configuration.pretrained import SeenVal
 from mame_cnn.configuration.vocabulary import UNFREEZING_NAMES, Value
+from mame_cnn.data.dataset import Dataset
 from mame_cnn.families.layered import LayeredNetwork
 from mame_cnn.pretrained.backbones import BACKBONES
 from mame_cnn.pretrained.weights_file import TORCHVISION, check_hash, find, sha256_of
@@ -58,6 +60,24 @@ def check_weights(values: Mapping[str, Sequence[Value]]) -> None:
             faults.append(str(error))
     if faults:
         raise UserError("\n".join(dict.fromkeys(faults)))
+
+
+def that_saw(values: Mapping[str, Sequence[Value]], dataset: Dataset) -> list[str]:
+    """Return the files of backbones that were trained on these validation images.
+
+    Args:
+        values: what `backbone` and `weights` may be.
+    """
+    if TRAINED not in values["backbone"]:
+        return []
+    own = (str(weights) for weights in values["weights"] if weights != TORCHVISION)
+    told = {path: trained_backbone(Path(path).expanduser()).get("seen_val") for path in own}
+    return [
+        path
+        for path, seen in told.items()
+        if seen
+        and SeenVal.model_validate(seen).is_of(dataset.name, dataset.digest, dataset.image_size)
+    ]
 
 
 _OF_WEIGHTS = ("backbone", "weights", "sha256")

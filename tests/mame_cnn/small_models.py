@@ -22,25 +22,33 @@ CLASSES = ("bronze", "clay", "silk", "wood")
 
 
 def make_model(
-    *, seed: int = 1, classes: tuple[str, ...] = CLASSES, image_size: int = 8, **params: Any
+    *,
+    seed: int = 1,
+    classes: tuple[str, ...] = CLASSES,
+    image_size: int = 8,
+    channels: int = 3,
+    **params: Any,
 ) -> Model:
     config = make_config(seed=seed, image_size=image_size, **params)
     return Model(
         config=config,
         classes=classes,
-        channels=3,
-        mean=(0.5, 0.4, 0.3),
-        std=(0.2, 0.25, 0.3),
+        channels=channels,
+        mean=(0.5, 0.4, 0.3)[:channels],
+        std=(0.2, 0.25, 0.3)[:channels],
         data_name="synthetic",
         data_digest="0123456789ab",
         metrics={"best_epoch": 2, "val_accuracy": 0.5},
         provenance={"study": "toy", "training": {"environment": {"torch": "2"}}},
-        state=_state(config.network, seed, image_size, len(classes)),
+        state=_state(config.network, seed, (channels, image_size), len(classes)),
     )
 
 
-def _state(network: Any, seed: int, image_size: int, n_classes: int) -> dict[str, Tensor]:
-    cohort = build_network([network], channels=3, image_size=image_size, n_classes=n_classes)
+def _state(network: Any, seed: int, shape: tuple[int, int], n_classes: int) -> dict[str, Tensor]:
+    channels, image_size = shape
+    cohort = build_network(
+        [network], channels=channels, image_size=image_size, n_classes=n_classes
+    )
     random = generator(seed, "weights")
     cohort.initialise([random])
     for buffer in cohort.buffers():  # statistics that a newborn network has not yet
