@@ -37,6 +37,21 @@ def make_parser() -> argparse.ArgumentParser:
     )
     add = parser.add_argument
     add("space", type=Path, metavar="SPACE.py", help="a Python file, and run as such")
+    add("--quiet", action="store_true", help="print the outcome and warnings only")
+    # How a process starts its workers: their device, threads, end in seconds of the monotonic
+    # clock, and the request to stop that was there before.
+    add("--as-worker", nargs=4, help=argparse.SUPPRESS)
+    _add_study(parser.add_argument_group("the study"))
+    _add_images(parser.add_argument_group("the images"))
+    _add_places(parser.add_argument_group("where it is kept"))
+    _add_machine(parser.add_argument_group("the machine"))
+    _add_features(parser.add_argument_group("classifiers on features"))
+    _add_ray(parser.add_argument_group("a Ray cluster"))
+    return parser
+
+
+def _add_study(group: argparse._ArgumentGroup) -> None:
+    add = group.add_argument
     add(
         "--trials",
         type=whole(at_least=1),
@@ -44,15 +59,49 @@ def make_parser() -> argparse.ArgumentParser:
         metavar="N",
         help=f"the study's total, however many runs it takes (default: {DEFAULT_TRIALS})",
     )
-    add("--study", metavar="NAME", help="default: the space file's name")
+    add("--study", metavar="NAME", help="what it is called (default: as the space file)")
+    add(
+        "--sampler",
+        choices=SAMPLERS,
+        help="what draws trials "
+        f"(default: tpe; grid for a space of at most {DEFAULT_TRIALS} points)",
+    )
+    add(
+        "--pruner",
+        choices=PRUNERS,
+        default=PRUNERS[0],
+        help="what ends trials early (default: %(default)s)",
+    )
+    add(
+        "--seed",
+        type=whole(at_least=0),
+        default=0,
+        metavar="S",
+        help="the same seed, the same trials (default: 0)",
+    )
+
+
+def _add_images(group: argparse._ArgumentGroup) -> None:
+    add = group.add_argument
     add(
         "--data",
         metavar="DIR|digits",
-        help="default: $MAME_DATA, then data/mame, then the embedded digits",
+        help="a folder of images (default: $MAME_DATA, then data/mame, then the embedded digits)",
     )
-    add("--image-size", type=int, metavar="PX", help="default: 256; 32 for the digits")
-    add("--epochs", type=whole(at_least=1), metavar="E", help="default: the space's")
-    add_storage(parser)
+    add(
+        "--image-size", type=int, metavar="PX", help="their side (default: 256; 32 for the digits)"
+    )
+    add(
+        "--epochs",
+        type=whole(at_least=1),
+        metavar="E",
+        help="the most that a trial trains (default: the space's)",
+    )
+
+
+def _add_places(group: argparse._ArgumentGroup) -> None:
+    add = group.add_argument
+    add_storage(group)
     add(
         "--storage-patience",
         type=seconds_or_0,
@@ -61,16 +110,28 @@ def make_parser() -> argparse.ArgumentParser:
         help="how long a search waits for a database that goes away (default: %(default)g)",
     )
     add_artifacts(
-        parser,
+        group,
         "where trials leave their curves, validation probabilities and pictures, for "
         "search.compare, search.report and the dashboard",
     )
     add(
-        "--sampler",
-        choices=SAMPLERS,
-        help=f"default: tpe; grid for a space of at most {DEFAULT_TRIALS} points",
+        "--checkpoint-every",
+        type=seconds_or_0,
+        default=DEFAULT_BETWEEN_S,
+        metavar="SECONDS",
+        help="the most that a trial loses when its process dies, or one epoch where that takes "
+        "longer; 0: every epoch (default: %(default)g)",
     )
-    add("--pruner", choices=PRUNERS, default=PRUNERS[0], help="default: %(default)s")
+
+
+def _add_machine(group: argparse._ArgumentGroup) -> None:
+    add = group.add_argument
+    add("--device", default="auto", help="auto, cpu, cuda or cuda:1 (default: auto)")
+    add(
+        "--precision",
+        default="auto",
+        help="auto, float32 or bfloat16 (default: auto, bfloat16 where the hardware has it)",
+    )
     add(
         "--workers",
         type=whole(at_least=1),
@@ -85,27 +146,12 @@ def make_parser() -> argparse.ArgumentParser:
         help="trials that train as one, where they fit; auto: as many as train fastest, which is "
         "measured (default: auto on a GPU; 1 on a CPU, whose study can be repeated exactly)",
     )
-    add("--device", default="auto", help="auto, cpu, cuda or cuda:1 (default: auto)")
-    add(
-        "--precision",
-        default="auto",
-        help="auto, float32 or bfloat16 (default: auto, bfloat16 where the hardware has it)",
-    )
-    add("--seed", type=whole(at_least=0), default=0, metavar="S", help="default: 0")
     add(
         "--timeout",
         type=seconds,
         metavar="SECONDS",
         help="the whole search's time, from when it is ready to train; it stops before the epoch "
         "that would end too late",
-    )
-    add(
-        "--checkpoint-every",
-        type=seconds_or_0,
-        default=DEFAULT_BETWEEN_S,
-        metavar="SECONDS",
-        help="the most that a trial loses when its process dies, or one epoch where that takes "
-        "longer; 0: every epoch (default: %(default)g)",
     )
     add(
         "--hang-limit",
@@ -115,6 +161,10 @@ def make_parser() -> argparse.ArgumentParser:
         help="a worker that tells nothing and uses no processor for so long is replaced "
         "(default: %(default)g)",
     )
+
+
+def _add_features(group: argparse._ArgumentGroup) -> None:
+    add = group.add_argument
     add(
         "--looker",
         metavar="RUN|BACKBONE",
@@ -122,6 +172,10 @@ def make_parser() -> argparse.ArgumentParser:
         "run's folder or the name of a backbone (default: vgg16)",
     )
     add("--weights", metavar="FILE", help="of that backbone (default: torchvision's)")
+
+
+def _add_ray(group: argparse._ArgumentGroup) -> None:
+    add = group.add_argument
     add(
         "--engine",
         choices=ENGINES,
@@ -147,11 +201,6 @@ def make_parser() -> argparse.ArgumentParser:
         metavar="C",
         help="on Ray: cores of a worker, which are its threads (default: 1)",
     )
-    add("--quiet", action="store_true", help="print the outcome and warnings only")
-    # How a process starts its workers: their device, threads, end in seconds of the monotonic
-    # clock, and the request to stop that was there before.
-    add("--as-worker", nargs=4, help=argparse.SUPPRESS)
-    return parser
 
 
 def check_engine(options: argparse.Namespace) -> None:

@@ -7,17 +7,21 @@ from search.files.artifact_place import METAVAR, ArtifactPlace, artifact_place
 from search.files.artifacts import DEFAULT_ARTIFACTS
 from search.storages.storage import DEFAULT_STORAGE
 
+Options = argparse.ArgumentParser | argparse._ArgumentGroup
+"""A parser, or a part of one that its help shows under a heading."""
 
-def add_storage(parser: argparse.ArgumentParser) -> None:
+
+def add_storage(parser: Options) -> None:
     """Add `--storage`."""
     parser.add_argument(
-        "--storage", default=DEFAULT_STORAGE, metavar="PATH|URL", help="default: %(default)s"
+        "--storage",
+        default=DEFAULT_STORAGE,
+        metavar="PATH|URL",
+        help="a journal file or a database (default: %(default)s)",
     )
 
 
-def add_artifacts(
-    parser: argparse.ArgumentParser, meaning: str = "search.run's --artifacts"
-) -> None:
+def add_artifacts(parser: Options, meaning: str = "search.run's --artifacts") -> None:
     """Add `--artifacts`, with its meaning as the help tells it."""
     parser.add_argument(
         "--artifacts",
