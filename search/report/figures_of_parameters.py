@@ -87,35 +87,10 @@ def parallel_coordinates(
     ]
     scales = [Scale(row) for row in rows]
     values = np.array([trial.value for trial in complete])
-    traces = []
-    for label, members, colour in _groups(complete, values):
-        x: list[float | None] = []
-        y: list[float | None] = []
-        said: list[str | None] = []
-        for trial in members:
-            about = f"<b>trial {trial.number}</b>: {trial.value:.4f}<br>"
-            about += params_hover(trial.params)
-            for column, scale in enumerate(scales):
-                x.append(column)
-                y.append(_place(trial, scale))
-                said.append(about if column == 0 and len(complete) <= _N_TOLD else None)
-            x.append(None)
-            y.append(None)
-            said.append(None)
-        is_rest = colour == DIM
-        traces.append(
-            go.Scatter(
-                x=x,
-                y=y,
-                text=said,
-                mode="lines",
-                line={"color": colour, "width": 0.8 if is_rest else 1.5},
-                opacity=0.45 if is_rest or len(complete) > _N_CLEAR else 0.85,
-                name=label,
-                hovertemplate="%{text}<extra></extra>" if len(complete) <= _N_TOLD else None,
-                hoverinfo=None if len(complete) <= _N_TOLD else "skip",
-            )
-        )
+    traces = [
+        _lines(members, scales, label, colour, len(complete))
+        for label, members, colour in _groups(complete, values)
+    ]
     return make_figure(
         traces[::-1],  # the best on top
         height=400,
@@ -131,6 +106,32 @@ def parallel_coordinates(
         showlegend=True,
         margin={"l": 70, "r": 24, "t": 60 if title else 30, "b": 8},
         annotations=[*_marks(scales), *_absent(complete, scales)],
+    )
+
+
+def _lines(
+    trials: Sequence[FrozenTrial], scales: Sequence[Scale], label: str, colour: str, n_drawn: int
+) -> go.Scatter:
+    """Return the lines of some of the trials that are drawn; of few it tells each one's values."""
+    x: list[float | None] = []
+    y: list[float | None] = []
+    said: list[str | None] = []
+    for trial in trials:
+        about = f"<b>trial {trial.number}</b>: {trial.value:.4f}<br>{params_hover(trial.params)}"
+        x += [*range(len(scales)), None]
+        y += [*(_place(trial, scale) for scale in scales), None]
+        said += [about if n_drawn <= _N_TOLD else None, *[None] * len(scales)]
+    is_rest = colour == DIM
+    return go.Scatter(
+        x=x,
+        y=y,
+        text=said,
+        mode="lines",
+        line={"color": colour, "width": 0.8 if is_rest else 1.5},
+        opacity=0.45 if is_rest or n_drawn > _N_CLEAR else 0.85,
+        name=label,
+        hovertemplate="%{text}<extra></extra>" if n_drawn <= _N_TOLD else None,
+        hoverinfo=None if n_drawn <= _N_TOLD else "skip",
     )
 
 
