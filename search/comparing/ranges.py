@@ -25,9 +25,13 @@ N_AT_END = 4
 END_SHARE = 0.1
 """The outer tenth of a range, on its own scale, is its end."""
 P_END = 0.05
-"""Of so many of the best at an end of a range where all values are equally good."""
+"""Of any end being told where all values are equally good: shared among the ends (Bonferroni)."""
+_MOST = {"flip_horizontal": 0.5, "flip_vertical": 0.5, "rotation_degrees": 180}
+"""Nothing is more random than every second image, or turns further than by half a circle."""
 MIN_CELL = 5
-"""Trials in each of the four cells that an interaction is read from."""
+"""Trials in each of the groups that are compared."""
+_ROUNDING = 1e-9
+"""What means of equal values may differ by."""
 P_INTERACTION = 0.05
 """Of any pair being told where none interacts: shared among the pairs (Bonferroni)."""
 
@@ -56,24 +60,26 @@ class Interaction:
 def boundaries(
     trials: Sequence[FrozenTrial], space_json: Mapping[str, Any]
 ) -> tuple[Boundary, ...]:
-    """Return the ends of ranges at which the best five different trials lie."""
-    best = _best(trials)
+    """Return the ends of ranges at which the best five different trials lie.
+
+    So many would not lie there if all values were equally good and drawn evenly. A sampler that
+    learns draws more where early trials were lucky: trials at the end must also be better than
+    the others are (Mann-Whitney U), where there are others. Both corrected for all ends.
+    """
+    best, complete = _best(trials), ranked(trials)
+    tested = [
+        (row, end)
+        for row in space_json["parameters"]
+        for end in ("upper", "lower")
+        if _can_be_hit(row, end) and sum(row["name"] in trial.params for trial in best) == N_BEST
+    ]
     found = []
-    for row in space_json["parameters"]:
-        values = [trial.params[row["name"]] for trial in best if row["name"] in trial.params]
-        if row["kind"] == "choice" or row["low"] == row["high"] or len(values) < N_BEST:
-            continue
-        shares = [_share(row, float(value)) for value in values]
-        for end, n_at_end in (
-            ("upper", sum(share >= 1 - END_SHARE for share in shares)),
-            ("lower", sum(share <= END_SHARE for share in shares)),
-        ):
-            # Nothing lies below a rate of 0, or below 1 of what is counted.
-            least = 1 if row["kind"] == "int" else 0
-            is_natural = end == "lower" and row["low"] <= least
-            p_value = float(stats.binom.sf(n_at_end - 1, len(values), _chance(row)))
-            if n_at_end >= N_AT_END and p_value < P_END and not is_natural:
-                found.append(_boundary(row, end, n_at_end, p_value))
+    for row, end in tested:
+        n_at_end = sum(_is_at(row, end, trial) for trial in best)
+        by_chance = float(stats.binom.sf(n_at_end - 1, N_BEST, chance(row, end)))
+        p_value = len(tested) * max(by_chance, _luck(row, end, complete))
+        if n_at_end >= N_AT_END and p_value < P_END:
+            found.append(_boundary(row, end, n_at_end, p_value))
     return tuple(found)
 
 
@@ -83,14 +89,14 @@ def interactions(
     """Return the pairs of parameters that interact, the clearest first.
 
     Each parameter is cut in two (a range at the median of its trials, a choice into its two most
-    frequent options); the measure is the difference of differences of the mean ranks of values in
-    the four cells, over its standard error. Ranks, as diverged trials would rule any mean.
+    frequent options); the measure is the difference of differences of the mean values in the four
+    cells, over its standard error, each cell with its own variance (Welch 1947). Of ranks, effects
+    that only add up would seem to interact; diverged trials make this miss some, and invent none.
     """
     scored = [(trial, value) for trial in trials if (value := _value(trial)) is not None]
     if not scored:
         return ()
     values = np.array([value for _, value in scored])
-    ranks = stats.rankdata(values) / len(values)
     halves = {}
     for row in space_json["parameters"]:
         half = _halves(row, [trial.params.get(row["name"]) for trial, _ in scored])
@@ -99,7 +105,7 @@ def interactions(
     tested = [
         (pair, contrast)
         for pair in combinations(halves, 2)
-        if (contrast := _contrast(halves[pair[0]], halves[pair[1]], ranks)) is not None
+        if (contrast := _contrast(halves[pair[0]], halves[pair[1]], values)) is not None
     ]
     found = [
         Interaction(
@@ -128,20 +134,50 @@ def _best(trials: Sequence[FrozenTrial]) -> list[FrozenTrial]:
     return list(best.values())[:N_BEST]
 
 
-def _share(row: Mapping[str, Any], value: float) -> float:
-    """Return where in its range a value lies, from 0 to 1 on the range's own scale."""
+def _can_be_hit(row: Mapping[str, Any], end: str) -> bool:
+    """Tell whether anything lies beyond an end of a parameter's range."""
+    if row["kind"] == "choice" or row["low"] == row["high"]:
+        return False
+    if end == "upper":
+        return bool(row["high"] < _MOST.get(row["name"], math.inf))
+    # Nothing lies below a rate of 0, or below 1 of what is counted.
+    return bool(row["low"] > (1 if row["kind"] == "int" else 0))
+
+
+def _is_at(row: Mapping[str, Any], end: str, trial: FrozenTrial) -> bool:
+    """Tell whether a trial's value lies in the outer tenth, on the range's own scale."""
     low, high, at = (
-        (math.log(number) if row["log"] else number) for number in (row["low"], row["high"], value)
+        (math.log(number) if row["log"] else number)
+        for number in (row["low"], row["high"], trial.params[row["name"]])
     )
-    return float((at - low) / (high - low))
+    share = (at - low) / (high - low)
+    return bool(share >= 1 - END_SHARE if end == "upper" else share <= END_SHARE)
 
 
-def _chance(row: Mapping[str, Any]) -> float:
-    """Return the share of a range's values that are at an end."""
-    if row["log"] or row["step"] is None:
+def chance(row: Mapping[str, Any], end: str) -> float:
+    """Return how often a value at an end is drawn, if a range is drawn from evenly."""
+    low, high, step = row["low"], row["high"], row["step"]
+    if row["log"] and row["kind"] == "int":  # as Optuna rounds from half below to half above
+        width = math.log(high + 0.5) - math.log(low - 0.5)
+        if end == "upper":
+            first = math.ceil(low * (high / low) ** (1 - END_SHARE))
+            return (math.log(high + 0.5) - math.log(first - 0.5)) / width
+        last = math.floor(low * (high / low) ** END_SHARE)
+        return (math.log(last + 0.5) - math.log(low - 0.5)) / width
+    if row["log"] or step is None:
         return END_SHARE
-    n_steps = round((row["high"] - row["low"]) / row["step"])
+    n_steps = round((high - low) / step)
     return float((math.floor(END_SHARE * n_steps) + 1) / (n_steps + 1))
+
+
+def _luck(row: Mapping[str, Any], end: str, trials: Sequence[FrozenTrial]) -> float:
+    """Return the probability of trials at an end being so much better by luck; 0 of few others."""
+    own = [trial for trial in trials if row["name"] in trial.params]
+    inside = [trial.value for trial in own if _is_at(row, end, trial)]
+    others = [trial.value for trial in own if not _is_at(row, end, trial)]
+    if len(others) < MIN_CELL or not inside:
+        return 0.0
+    return float(stats.mannwhitneyu(inside, others, alternative="greater").pvalue)
 
 
 def _boundary(row: Mapping[str, Any], end: str, n_at_end: int, p_value: float) -> Boundary:
@@ -192,19 +228,21 @@ def _cells(
     ]
 
 
-def _contrast(first: _Halves, second: _Halves, ranks: npt.NDArray[np.float64]) -> float | None:
+def _contrast(first: _Halves, second: _Halves, values: npt.NDArray[np.float64]) -> float | None:
     """Return the probability of such a difference of differences by chance."""
-    cells = _cells(first, second, ranks)
+    cells = _cells(first, second, values)
     if min(map(len, cells)) < MIN_CELL:
         return None
-    n_free = sum(map(len, cells)) - 4
-    variance = sum(float(((cell - cell.mean()) ** 2).sum()) for cell in cells) / n_free
-    error = math.sqrt(variance * sum(1 / len(cell) for cell in cells))
     low_low, low_high, high_low, high_high = (float(cell.mean()) for cell in cells)
     difference = high_high - high_low - low_high + low_low
-    if error == 0:
-        return 0.0 if difference else 1.0
-    return float(2 * stats.t.sf(abs(difference) / error, n_free))
+    shares = [float(cell.var(ddof=1)) / len(cell) for cell in cells]
+    variance = sum(shares)
+    if math.sqrt(variance) < _ROUNDING:
+        return 0.0 if abs(difference) > _ROUNDING else 1.0
+    n_free = variance**2 / sum(
+        share**2 / (len(cell) - 1) for share, cell in zip(shares, cells, strict=True)
+    )
+    return float(2 * stats.t.sf(abs(difference) / math.sqrt(variance), n_free))
 
 
 def _told(first: _Halves, second: _Halves, values: npt.NDArray[np.float64]) -> str:
