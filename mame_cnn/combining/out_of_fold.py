@@ -45,15 +45,17 @@ class Comparison:
     Args:
         probs: of each combiner, [N, K], the mean over repeats. A mean of several fits scores a
             little better than one fit does, so a row's accuracy is not taken from it.
+        right: of each combiner, how often it is right on each image, [C, N]: means over repeats.
+        losses: likewise, log loss.
         winner: highest accuracy, ties by log loss, then the simpler.
-        winner_corrected: the winner's accuracy, corrected for being the best of several.
         n_folds: fewer than 5 where a class has fewer images.
     """
 
     rows: tuple[Row, ...]
     probs: Mapping[str, Probs]
+    right: Probs
+    losses: Probs
     winner: str
-    winner_corrected: float
     n_folds: int
     n_repeats: int
 
@@ -65,6 +67,27 @@ class Comparison:
     def beats_single(self) -> bool:
         """Whether the winner is right more often than the best member; not, how surely."""
         return self.row(self.winner).gain > 0
+
+
+def corrected_for_choosing(
+    comparisons: Sequence[Comparison], name: str | None, *, seed: int
+) -> float:
+    """Return the accuracy of the best row of all comparisons, corrected for being the best.
+
+    Args:
+        comparisons: of the same images, simplest first.
+        name: choose among the rows of this combiner; None: among all.
+    """
+    rows = [
+        [k for k, row in enumerate(one.rows) if name in (None, row.name)] for one in comparisons
+    ]
+    right, loss = (
+        np.concatenate(
+            [getattr(one, field)[own] for one, own in zip(comparisons, rows, strict=True)]
+        )
+        for field in ("right", "losses")
+    )
+    return corrected_accuracy(right, loss, resamples(right.shape[1], seed))
 
 
 def compare(
@@ -109,8 +132,9 @@ def compare(
     return Comparison(
         rows=tuple(rows),
         probs=dict(zip(chosen, means, strict=True)),
+        right=right,
+        losses=loss,
         winner=chosen[best],
-        winner_corrected=corrected_accuracy(right, loss, counts),
         n_folds=n_folds,
         n_repeats=N_REPEATS,
     )

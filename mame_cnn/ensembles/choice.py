@@ -5,13 +5,14 @@ Combiners, test-time views and specialists compete alike; a temperature is kept 
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
 
 from mame_cnn.combining.combination import Combination
 from mame_cnn.combining.combiners import COMBINERS
-from mame_cnn.combining.out_of_fold import Comparison, Row, compare
+from mame_cnn.combining.out_of_fold import Comparison, Row, compare, corrected_for_choosing
 from mame_cnn.combining.temperature import fit_temperature, out_of_fold_temperature
 from mame_cnn.models.model import Probs
 from mame_cnn.scoring.scores import expected_calibration_error, losses
@@ -43,6 +44,9 @@ class Choice:
     """By views."""
     was_asked_for: bool
     """Whether this combiner was to be taken, whichever wins."""
+    seed: int
+    rivals: tuple[Comparison, ...] = ()
+    """Of other members, among which this was chosen as well: with specialists, or without."""
 
     @property
     def comparison(self) -> Comparison:
@@ -54,10 +58,21 @@ class Choice:
         """Return the chosen combiner out of fold."""
         return self.comparison.row(self.combination.name)
 
-    @property
+    @cached_property
     def corrected(self) -> float | None:
-        """Return the accuracy corrected for choosing among combiners; None: none was chosen."""
-        return None if self.was_asked_for else self.comparison.winner_corrected
+        """Return the accuracy corrected for all that was chosen among; None: nothing was."""
+        among = [*self.comparisons.values(), *self.rivals]
+        name = self.combination.name if self.was_asked_for else None
+        if name and len(among) == 1:
+            return None
+        return corrected_for_choosing(among, name, seed=self.seed)
+
+    @property
+    def gain(self) -> tuple[float, float, float]:
+        """Return the gain over the best member and its 95 % interval, corrected alike."""
+        row = self.row
+        luck = 0.0 if self.corrected is None else max(0.0, row.accuracy - self.corrected)
+        return row.gain - luck, row.gain_low - luck, row.gain_high - luck
 
 
 def choose(
@@ -86,7 +101,8 @@ def choose(
     fitted = COMBINERS[name](probs[best], labels, np.random.default_rng((seed, *name.encode())))
     out_of_fold = comparisons[best].probs[name]
     calibration, scaled = _calibrated(out_of_fold, labels, seed)
-    return Choice(best, fitted, calibration, scaled, comparisons, combiner is not None)
+    was_asked_for = combiner is not None
+    return Choice(best, fitted, calibration, scaled, comparisons, was_asked_for, seed)
 
 
 def _calibrated(probs: Probs, labels: Labels, seed: int) -> tuple[Calibration, Probs]:

@@ -198,7 +198,9 @@ class Making:
             f"with specialists {with_them.row.accuracy:.1%} out of fold, {gain:+.1f} points: "
             f"{'kept' if wins else 'not kept'}"
         )
-        return (specialists, with_them) if wins else (None, choice)
+        if wins:
+            return specialists, replace(with_them, rivals=tuple(choice.comparisons.values()))
+        return None, replace(choice, rivals=tuple(with_them.comparisons.values()))
 
     def _train_specialists(self, groups: Groups, best: Member) -> Specialists | None:
         """Train a general network and one a group, configured as the best member."""

@@ -22,13 +22,14 @@ def figures(choice: Choice) -> dict[str, Any]:
     """Return the choice's figures as an ensemble's file keeps them."""
     calibration, comparison = choice.calibration, choice.comparison
     best, corrected = comparison.row("single"), choice.corrected
+    gain, low, high = choice.gain
     return {
         "combiner": choice.combination.name,
         "accuracy": choice.row.accuracy,
         **({} if corrected is None else {"accuracy_corrected_for_choosing": corrected}),
-        "gain_over_best_member": choice.row.gain,
-        "gain_low": choice.row.gain_low,
-        "gain_high": choice.row.gain_high,
+        "gain_over_best_member": gain,
+        "gain_low": low,
+        "gain_high": high,
         "best_member_accuracy": best.accuracy,
         "n_folds": comparison.n_folds,
         "n_repeats": comparison.n_repeats,
@@ -77,13 +78,12 @@ def _verdict(choice: Choice) -> Iterator[str]:
         yield f"used: the best member alone, {row.accuracy:.1%}"
         return
     corrected = choice.corrected
-    luck = (
-        "" if corrected is None else f" ({corrected:.1%} corrected for choosing among combiners)"
-    )
-    sure = "beyond chance" if row.gain_low > 0 else "within what chance explains"
+    luck = "" if corrected is None else f" ({corrected:.1%} corrected for choosing)"
+    alike = "" if corrected is None else ", corrected alike"
+    sure = "beyond chance" if choice.gain[1] > 0 else "within what chance explains"
     yield (
         f"used: {row.name}, {row.accuracy:.1%} out of fold{luck}, "
-        f"{_points(row.gain, row.gain_low, row.gain_high)} points over the best member: {sure}"
+        f"{_points(*choice.gain)} points over the best member{alike}: {sure}"
     )
 
 

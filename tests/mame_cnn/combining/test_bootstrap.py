@@ -18,6 +18,16 @@ def test_the_interval_of_a_mean_is_that_of_the_normal_approximation() -> None:
     assert high == pytest.approx(values.mean() + 1.96 * error, abs=0.15 * error)
 
 
+def test_four_images_gained_and_none_lost_are_not_beyond_chance() -> None:
+    gains = np.zeros(200)
+    gains[:4] = 1
+    low, high = interval(gains, resamples(200, seed=0))
+    assert low <= 0 < high  # McNemar's exact test: p = 0.125
+    gains[:12] = 1
+    assert interval(gains, resamples(200, seed=0))[0] > 0  # p = 0.0005
+    assert interval(np.ones(3), resamples(3, seed=0))[1] <= 1
+
+
 def test_the_corrected_accuracy_equals_a_plain_loop_over_resamples() -> None:
     random = np.random.default_rng(0)
     right = random.integers(0, 2, (4, 12)).astype(float)

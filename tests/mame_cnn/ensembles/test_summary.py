@@ -1,10 +1,13 @@
 """What an ensemble's making tells of the combiner that it uses."""
 
 import io
+from dataclasses import replace
 
 import numpy as np
 from rich.console import Console
+from scipy.special import softmax
 
+from mame_cnn.combining.bootstrap import corrected_accuracy, resamples
 from mame_cnn.ensembles.choice import Choice, choose
 from mame_cnn.ensembles.summary import figures, say
 from tests.mame_cnn.combining.made_up import members
@@ -29,8 +32,34 @@ def test_the_winner_of_several_is_corrected_for_its_luck() -> None:
     choice = chosen()
 
     assert choice.combination.name == choice.comparison.winner != "single"
-    assert figures(choice)[CORRECTED] == choice.comparison.winner_corrected
-    assert f"{choice.comparison.winner_corrected:.1%} corrected for choosing" in told(choice)
+    own = choice.comparison
+    counts = resamples(len(LABELS), seed=0)
+    corrected = corrected_accuracy(own.right, own.losses, counts)
+    assert figures(choice)[CORRECTED] == corrected
+    assert f"{corrected:.1%} corrected for choosing" in told(choice)
+    luck = max(0.0, choice.row.accuracy - corrected)
+    assert figures(choice)["gain_low"] == choice.row.gain_low - luck
+
+
+def test_views_that_were_chosen_among_are_luck_as_well() -> None:
+    random = np.random.default_rng(0)
+    known = 3 * np.eye(len(CLASSES))[LABELS]
+    views = {
+        name: softmax(known + random.normal(0, 3, (5, *known.shape)), axis=-1)
+        for name in ("none", "flip", "crop")
+    }
+    choice = choose(views, LABELS, seed=0, classes=CLASSES)
+    alone = choose({"none": views[choice.views]}, LABELS, seed=0, classes=CLASSES)
+    assert choice.row == alone.row
+    assert choice.corrected is not None
+    assert alone.corrected is not None
+    assert choice.corrected < alone.corrected
+
+    asked = choose(views, LABELS, seed=0, classes=CLASSES, combiner="mean")
+    assert asked.corrected is not None  # of three views one was chosen
+    with_rivals = replace(alone, rivals=(choice.comparisons["flip"], choice.comparisons["crop"]))
+    assert with_rivals.corrected is not None
+    assert with_rivals.corrected < alone.corrected
 
 
 def test_a_combiner_that_was_asked_for_has_had_no_luck_to_correct() -> None:
