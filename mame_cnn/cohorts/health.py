@@ -21,7 +21,7 @@ LOSS_LIMIT = 1e6
 """Of an epoch's mean training loss. Cross-entropy is at most the largest difference of two logits
 and ln K: with such ones, what made them has exploded even if no gradient is left."""
 Z = 3
-"""Standard errors above chance: one-sided 0.135 % an epoch."""
+"""Standard errors above chance, which one epoch in some hundreds exceeds by luck."""
 MIN_EPOCHS = 5
 """Nobody is given up before: a network may rest on a plateau before it learns."""
 SHARE_OF_BUDGET = 1 / 4

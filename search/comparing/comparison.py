@@ -75,13 +75,13 @@ class Pair:
 
     @property
     def is_better(self) -> bool:
-        """Whether the later study did better, by the corrected interval."""
-        return self.corrected_low > 0
+        """Whether the later study did better, by the corrected interval and the bests' test."""
+        return self.corrected_low > 0 and self.p_value < 1 - LEVEL
 
     @property
     def is_worse(self) -> bool:
-        """Whether the later study did worse, by the corrected interval."""
-        return self.corrected_high < 0
+        """Whether the later study did worse, likewise."""
+        return self.corrected_high < 0 and self.p_value < 1 - LEVEL
 
 
 @dataclass(frozen=True)

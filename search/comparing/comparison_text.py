@@ -37,6 +37,7 @@ READING = (
     "The corrected accuracy is what to expect of the chosen trial on other images: the choice is "
     "repeated on resamples and scored on the images that they leave out (Tsamardinos et al. "
     "2018). It does not correct for each trial's choice of its best epoch.",
+    "Each pair of studies stands alone: of twenty pairs that are equal, one may be told apart.",
     "Images and seeds needed are for a chance of 80 % to find the difference at 0.05, if it is as "
     "large as it looks.",
     "All of it is about other images for the same networks; training again adds its own spread.",

@@ -110,7 +110,10 @@ def _read(
             continue
         wrong[rank] = predictions.is_wrong
         if first is None:
-            first, lowest = predictions, _lowest(_accuracy(ranked[0]), len(predictions.labels))
+            first, lowest = (
+                predictions,
+                lowest_candidate(_accuracy(ranked[0]), len(predictions.labels)),
+            )
     n_candidates = sum(_accuracy(trial) >= lowest for trial in ranked)
     return wrong, n_candidates, faults
 
@@ -130,9 +133,10 @@ def _predictions(
     return predictions
 
 
-def _lowest(best: float, n_images: int) -> float:
-    """Return the accuracy from which a trial is a candidate."""
-    return best - N_STANDARD_ERRORS * math.sqrt(best * (1 - best) / n_images)
+def lowest_candidate(best: float, n_images: int) -> float:
+    """Return the accuracy from which a trial is a candidate; a best of 1 errs on half an image."""
+    share = min(best, 1 - 0.5 / n_images)
+    return best - N_STANDARD_ERRORS * math.sqrt(share * (1 - share) / n_images)
 
 
 def _accuracy(trial: FrozenTrial) -> float:

@@ -183,7 +183,8 @@ def _p_values(
     null = np.array(
         [_ped_anova(trials, rng.permutation(values), quantile, names) for _ in range(N_RESAMPLES)]
     )
-    mean = np.maximum(null.mean(axis=0), np.finfo(float).tiny)
+    # With the observed one, which under no effect is one order of values like any other.
+    mean = np.maximum(np.vstack([null, raw]).mean(axis=0), np.finfo(float).tiny)
     largest = (null / mean).max(axis=1)
     return np.array([(1 + np.sum(largest >= one)) / (1 + N_RESAMPLES) for one in raw / mean])
 

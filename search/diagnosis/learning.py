@@ -122,6 +122,8 @@ def lr_too_low(curves: Curves) -> Finding | None:
     # Before the first epoch a network knows nothing: ln K, the loss of equal probabilities.
     course = np.concatenate([[max(math.log(curves.n_classes), loss[0])], loss])
     middle = float(np.interp(n / 2, np.arange(n + 1), course))
+    if course[-1] >= middle:  # it fell, and rose again
+        return None
     share = (middle - course[-1]) / (course[0] - course[-1])
     if share < SLOW_SHARE:
         return None

@@ -6,11 +6,13 @@ from typing import TYPE_CHECKING, Any
 
 from optuna.storages import BaseStorage
 from optuna.study import Study
+from optuna.trial import FrozenTrial
 
 from search.notebook.asked import NUMBER
 from search.notebook.markdown import percent
 
 if TYPE_CHECKING:  # a study begins without any, and would import it for half a second
+    from search.comparing.comparison import Row
     from search.comparing.evidence import Evidence
 
 ATTRIBUTE = "outcome"
@@ -47,10 +49,20 @@ def outcome_line(evidence: "Evidence") -> str:
     if comparison is None:
         return f"{best})"
     row = comparison.best
+    if not is_of(row, standing.best):
+        return f"{best})"
     return (
         f"{best}; 95 % interval {percent(row.low)} to {percent(row.high)}), corrected for the "
         f"choice {percent(comparison.corrected)}"
     )
+
+
+def is_of(row: "Row", best: FrozenTrial) -> bool:
+    """Tell whether the best of a comparison is a study's best trial, or one as good.
+
+    It is another where the best trial's predictions are not there.
+    """
+    return row.number == best.number or row.accuracy == best.value
 
 
 def read_outcome(attrs: Mapping[str, Any]) -> str:

@@ -4,6 +4,7 @@ import numpy as np
 
 from search.comparing.comparison_text import READING, pair_sentence, sentences
 from search.comparing.cost import duration, energy
+from search.notebook.outcome import is_of
 from search.report import markup
 from search.report.data import data
 from search.report.figures import Curve, learning_curves, optimisation_history
@@ -55,9 +56,10 @@ def _overview(subject: Subject) -> str:
         tiles[f"best {evidence.metric}: trial {best.number}"] = f"{100 * best.value:.1f} %"
     if comparison is not None:
         row, n_best = comparison.best, len(comparison.best_set)
-        ends = f"{100 * row.low:.1f} to {100 * row.high:.1f}"
-        tiles["95 % interval of the best"] = ends
-        tiles["the best, corrected for having been chosen"] = f"{100 * comparison.corrected:.1f} %"
+        is_other = best is not None and not is_of(row, best)
+        which = f"trial {row.number}, the best with predictions" if is_other else "the best"
+        tiles[f"95 % interval of {which}"] = f"{100 * row.low:.1f} to {100 * row.high:.1f}"
+        tiles[f"{which}, corrected for having been chosen"] = f"{100 * comparison.corrected:.1f} %"
         tiles["trials not told from the best"] = f"{n_best} of {len(comparison.rows)}"
     tiles["time in training"] = duration(evidence.cost.busy_s)
     if evidence.cost.n_epochs_saved:

@@ -42,11 +42,19 @@ def uniform(parameter: Parameter, random: Random) -> Value:
     """Return a value that a parameter may have, all (of a log range, all logarithms) alike."""
     if isinstance(parameter, Choice):
         return random.choice(parameter.options)
+    if parameter.log:
+        half = 0.5 if isinstance(parameter, Int) else 0.0  # to which values are rounded
+        low, high = parameter.low - half, parameter.high + half
+        drawn = math.exp(random.uniform(math.log(low), math.log(high)))
+        drawn = min(max(drawn, parameter.low), parameter.high)
+        return round(drawn) if isinstance(parameter, Int) else drawn
     if isinstance(parameter, Int):
         return random.randrange(parameter.low, parameter.high + 1, parameter.step)
-    if parameter.log:
-        return math.exp(random.uniform(math.log(parameter.low), math.log(parameter.high)))
-    return parameter.nearest(random.uniform(parameter.low, parameter.high))
+    n_values = parameter.n_values()
+    if n_values is None:
+        return random.uniform(parameter.low, parameter.high)
+    step = parameter.step or 0.0
+    return parameter.nearest(parameter.low + random.randrange(n_values) * step)
 
 
 def tidy(parameter: Parameter, drawn: float | str) -> Value:

@@ -27,6 +27,8 @@ class Bootstrap:
     """[B, T], on the images of the resample, each as often as it was drawn."""
     outside: Floats
     """[B, T], on the images that were not drawn; NaN where all were."""
+    accuracies: Floats
+    """[T], on all images, each once."""
     n_images: int
     n_made_up: Floats
     """[B], draws of an image that one trial alone has right, minus those of its opposite.
@@ -51,7 +53,10 @@ class Bootstrap:
         lows, highs = np.quantile(
             n_better / (self.n_images + 2), ((1 - LEVEL) / 2, (1 + LEVEL) / 2), axis=0
         )
-        return [Interval(float(low), float(high)) for low, high in zip(lows, highs, strict=True)]
+        return [
+            Interval(max(-1.0, float(low)), min(1.0, float(high)))
+            for low, high in zip(lows, highs, strict=True)
+        ]
 
 
 def bootstrap(is_right: npt.NDArray[np.bool_], seed: int) -> Bootstrap:
@@ -72,4 +77,4 @@ def bootstrap(is_right: npt.NDArray[np.bool_], seed: int) -> Bootstrap:
         outside[rows] = is_outside.astype(np.float32) @ right / n_outside
     # Drawn as often as any one image: nearly Poisson with mean 1.
     n_made_up = np.subtract(*random.poisson(1, size=(2, N_RESAMPLES))).astype(np.float64)
-    return Bootstrap(inside, outside, n_images, n_made_up)
+    return Bootstrap(inside, outside, is_right.mean(1), n_images, n_made_up)

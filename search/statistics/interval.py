@@ -15,8 +15,8 @@ class Interval:
     high: float
 
     def moved(self, by: float) -> "Interval":
-        """Return the interval elsewhere, as wide."""
-        return Interval(self.low + by, self.high + by)
+        """Return that of a difference elsewhere, as wide where -1 and 1 leave room."""
+        return Interval(max(-1.0, self.low + by), min(1.0, self.high + by))
 
     def __contains__(self, value: float) -> bool:
         return self.low <= value <= self.high

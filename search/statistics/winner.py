@@ -38,6 +38,8 @@ def corrected_gain(bootstrapped: Bootstrap, of: Sequence[int], over: Sequence[in
 def _outside(bootstrapped: Bootstrap, among: Sequence[int]) -> Floats:
     """Return [B] what the best of each resample does outside of it."""
     columns = np.asarray(among)
+    if len(columns) == 1:  # nothing was chosen
+        return np.full(len(bootstrapped.inside), bootstrapped.accuracies[columns[0]])
     best = columns[bootstrapped.inside[:, columns].argmax(1)]
     scores: Floats = np.take_along_axis(bootstrapped.outside, best[:, None], 1)[:, 0]
     return scores

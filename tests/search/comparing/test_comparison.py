@@ -1,13 +1,14 @@
 import math
 import time
 from collections.abc import Collection
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from commands.errors import UserError
 from search.comparing.comparison import Comparison, Predicted, compare
-from search.comparing.comparison_text import sentences
+from search.comparing.comparison_text import pair_sentence, sentences
 from search.files.predictions import Predictions
 from search.statistics.bootstrap import bootstrap
 from search.statistics.holm import holm
@@ -129,6 +130,18 @@ def test_a_better_phase_is_told_from_the_one_before() -> None:
     [mirrored] = compare([*trials[4:], *trials[:4]]).pairs
     assert mirrored.is_worse
     assert mirrored.corrected == pytest.approx(-pair.corrected)
+
+
+def test_no_study_did_better_whose_best_cannot_be_told_by_its_test() -> None:
+    trials = [
+        *(predicted(range(start, start + 40), start, "capacity") for start in range(4)),
+        *(predicted(range(start, start + 15), start, "regularization") for start in range(4)),
+    ]
+    [pair] = compare(trials).pairs
+    unsure = replace(pair, p_value=0.12)
+    assert pair.is_better
+    assert not unsure.is_better
+    assert "cannot be told from" in pair_sentence(unsure)
 
 
 def test_the_best_of_many_does_not_beat_the_best_of_few_by_number_alone() -> None:

@@ -6,7 +6,7 @@ import pytest
 from sklearn.metrics import jaccard_score
 
 from commands.errors import UserError
-from search.comparing.diverse import Wrong, choose, diverse_trials, overlap
+from search.comparing.diverse import Wrong, choose, diverse_trials, lowest_candidate, overlap
 from search.files.artifacts import Artifacts
 from search.files.predictions import FILE
 from search.space import Choice, Question, Space
@@ -110,6 +110,13 @@ def test_candidates_are_within_two_standard_errors_of_the_best(tmp_path: Path) -
     assert said.startswith("chosen among 4 trials within 2 standard errors of the best")
     assert _chosen(tmp_path, 6)[0] == "adcbef"
     assert _chosen(tmp_path, 1)[0] == "a"
+
+
+def test_a_best_without_errors_has_others_within_reach() -> None:
+    assert lowest_candidate(1.0, 1450) == pytest.approx(
+        1 - 2 * np.sqrt(0.5 / 1450 / 1450), abs=1e-6
+    )
+    assert lowest_candidate(1.0, 1450) < lowest_candidate(1.0, 14500) < 1
 
 
 def test_the_mean_overlap_is_told_beside_that_of_the_best_by_rank(tmp_path: Path) -> None:

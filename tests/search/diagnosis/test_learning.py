@@ -132,6 +132,7 @@ def test_slow_is_a_time_constant_of_about_three_quarters_of_the_epochs(
         {"train_accuracy": level(0.8)},  # enough was learnt
         {"lr": list(np.linspace(1e-5, 1e-3, 30))},  # warm-up
         {"train_loss": [3.3, 3.4] * 10 + list(np.linspace(3, 1, 10))},  # restless
+        {"train_loss": [*np.linspace(3.2, 2.0, 29), 40.0]},  # explodes in the end
     ],
 )
 def test_who_learnt_warms_up_or_jumps_is_not_too_slow(changed: dict[str, list[float]]) -> None:

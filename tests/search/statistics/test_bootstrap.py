@@ -36,6 +36,14 @@ def test_the_interval_of_a_difference_is_that_of_the_analytic_variance() -> None
     assert interval.high == pytest.approx(difference + 1.96 * error, abs=0.15 * error)
 
 
+@pytest.mark.parametrize("n_images", [2, 20, 100])
+def test_no_difference_is_more_than_all_images(n_images: int) -> None:
+    is_right = np.stack([np.ones(n_images, dtype=bool), np.zeros(n_images, dtype=bool)])
+    interval = bootstrap(is_right, seed=0).difference(0, 1)
+    assert interval.low <= interval.high <= 1
+    assert interval.moved(0.5).high == 1
+
+
 def test_the_intervals_of_all_are_those_of_each() -> None:
     found = bootstrap(_answers(4, 50), seed=0)
     assert found.differences(over=2) == [found.difference(t, 2) for t in range(4)]

@@ -39,8 +39,13 @@ def test_so_many_seeds_find_the_difference_four_times_in_five(
         beyond = t.ppf(0.975, freedom)
         return float(nct.sf(beyond, freedom, shift) + nct.cdf(-beyond, freedom, shift))
 
-    assert power(n) >= 0.8 or n == 2
-    assert n <= 3 or power(n - 2) < 0.8
+    assert power(n) >= 0.8
+    assert n == 2 or power(n - 1) < 0.8
+
+
+def test_so_few_images_that_no_test_can_tell_are_not_enough() -> None:
+    assert images_needed(1.0, 1.0) == 6  # the fewest of which McNemar's p can be below 0.05
+    assert mcnemar(np.array([6]), np.array([0])) <= 0.05 < mcnemar(np.array([5]), np.array([0]))
 
 
 def test_no_difference_is_found_by_no_number() -> None:

@@ -31,7 +31,9 @@ def test_the_best_of_many_equal_trials_is_corrected_down_to_what_they_are() -> N
 def test_one_trial_is_worth_its_accuracy() -> None:
     is_right = np.random.default_rng(0).random((3, 200)) < 0.7
     corrected = corrected_accuracy(bootstrap(is_right, seed=0), [1])
-    assert corrected == pytest.approx(is_right[1].mean(), abs=0.003)
+    assert corrected == pytest.approx(is_right[1].mean(), abs=1e-12)
+    gain = corrected_gain(bootstrap(is_right, seed=0), [1], [2])
+    assert gain == pytest.approx(is_right[1].mean() - is_right[2].mean(), abs=1e-12)
 
 
 def test_a_clear_winner_keeps_its_accuracy() -> None:
