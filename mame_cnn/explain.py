@@ -156,6 +156,7 @@ def _facts(task: Task, found: Explanation) -> dict[str, str]:
             f"{view.name} {view.is_right(scene.labels).sum() / n_known:.1%}".strip()
             for view in scene.views
         )
+        facts["recognised"] += ", computed in float32"
     return facts
 
 

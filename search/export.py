@@ -75,6 +75,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     config: Mapping[str, Any] = next((own[CONFIG] for own in attrs if CONFIG in own), {})
     for path in paths:
         print(f"{path}\n  {train_command(path, config)}")
+    if arguments.top is not None and paths and "classifier" not in config:
+        together = shlex.quote(str(paths[0].parent))
+        print(f"all of them as an ensemble:\n  python -m mame_cnn.ensemble {together}")
     return 0
 
 
@@ -260,7 +263,8 @@ def _parser() -> argparse.ArgumentParser:
         "--out",
         metavar="PATH",
         help="the file, or with --top the folder, to write "
-        "(default: STUDY/best.toml, STUDY/trial-N.toml or STUDY/top/ beside the storage)",
+        "(default: STUDY/best.toml, STUDY/trial-N.toml or STUDY/top/ beside the journal; of a "
+        "database, in studies/)",
     )
     return parser
 

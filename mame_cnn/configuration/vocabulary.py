@@ -202,6 +202,23 @@ _OF_NETWORKS = {
 """Names of what a network of one's own decides for itself, without numbers."""
 
 
+_OTHERWISE = {
+    "learning_rate": "lr",
+    "dropout": "drop_rate",
+    "dropout_rate": "drop_rate",
+    "filters": "width",
+    "n_filters": "width",
+    "channels": "width",
+    "layers": "depth",
+    "n_layers": "depth",
+    "kernel": "kernel_size",
+    "batch": "batch_size",
+    "optimiser": "optimizer",
+    "wd": "weight_decay",
+}
+"""What else the field calls some parameters."""
+
+
 def faults(values: Mapping[str, Sequence[Value]]) -> list[str]:
     """Return a message for each name or value that no network or training could have.
 
@@ -213,7 +230,8 @@ def faults(values: Mapping[str, Sequence[Value]]) -> list[str]:
         if is_setting(name):
             continue
         if name not in _ADAPTERS:
-            hint = did_you_mean(name, _ADAPTERS)
+            known = _OTHERWISE.get(name)
+            hint = f"; here it is {known}" if known else did_you_mean(name, _ADAPTERS)
             messages.append(f"{name}: no parameter of the networks or their training{hint}")
         else:
             messages += [f"{name}: {fault}" for value in possible for fault in _fault(name, value)]

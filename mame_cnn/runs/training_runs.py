@@ -133,7 +133,7 @@ class TrainingOfRuns:
         check_alike(self.ranks, self._facts(config, n_epochs), self.device)
         names = [f"seed {number}" for number in range(1, self.seeds + 1)]
         display = TrainingDisplay(console, names, n_epochs)
-        told = Told(self.provenance, plan, console)
+        told = Told(self.provenance, plan, console, dataset.digest)
         endings = self._endings(configs, [kept_epoch] * self.seeds, data, display)
         if not self.ranks.is_first:
             for _ in endings:
@@ -222,6 +222,7 @@ class Told:
     provenance: Mapping[str, Any]
     plan: Plan
     console: Console
+    data_digest: str
     folders: list[Path] = field(default_factory=list)
     accuracies: list[float] = field(default_factory=list)
     failures: list[str] = field(default_factory=list)
@@ -241,9 +242,17 @@ class Told:
         self.console.print(f"{training.stopped_because}; {kept} epoch {best.epoch}\n{line}")
         searched = self.provenance.get("value")
         if number == 0 and not self.plan.uses_val and isinstance(searched, float):
-            gap = 100 * (best.val_accuracy - searched)
-            self.console.print(f"in the search it had {searched:.1%}: a gap of {gap:+.1f} points")
+            self.console.print(self._beside(searched, best.val_accuracy))
         self.console.print(f"written to {folder}", markup=False)
+
+    def _beside(self, searched: float, trained: float) -> str:
+        """Return what the search found beside what training gives, as far as they compare."""
+        if self.provenance.get("data_digest") not in (None, self.data_digest):
+            return f"in the search, on other data, it had {searched:.1%}"
+        gap = 100 * (trained - searched)
+        why = "; another number of threads or of networks in a cohort rounds otherwise"
+        differs = self.plan == AS_IT_SAYS and round(gap, 1) != 0
+        return f"in the search it had {searched:.1%}: a gap of {gap:+.1f} points" + why * differs
 
     def failed(self, failed: Failed, name: str) -> None:
         """Tell of one that left nothing of use."""

@@ -19,6 +19,7 @@ from search.diagnosis import Finding, diagnose, diagnose_study
 from search.files.artifacts import Artifacts
 from search.files.history import History, read_history
 from search.files.predictions import FILE, Predictions, read_predictions
+from search.notebook.asked import is_later
 from search.storages.storage import Place
 from search.studies import pins
 from search.studies.loading import load_study
@@ -131,7 +132,9 @@ def _earlier(place: Place, study: Study, names: Sequence[str]) -> Iterator[Study
     there = optuna.get_all_study_names(place.storage)
     for name in names:
         if name in there and name != study.study_name:
-            yield load_study(place, name)
+            earlier = load_study(place, name)
+            if not is_later(earlier.user_attrs, study.user_attrs):
+                yield earlier
 
 
 def _pairs(

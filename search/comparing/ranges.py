@@ -15,6 +15,7 @@ import numpy.typing as npt
 from optuna.trial import FrozenTrial, TrialState
 from scipy import stats
 
+from search.diagnosis.advice import PENALTIES, plain
 from search.space import wording
 from search.trials.reading import Point, best_value, point, ranked
 
@@ -28,6 +29,8 @@ P_END = 0.05
 """Of any end being told where all values are equally good: shared among the ends (Bonferroni)."""
 _MOST = {"flip_horizontal": 0.5, "flip_vertical": 0.5, "rotation_degrees": 180}
 """Nothing is more random than every second image, or turns further than by half a circle."""
+_NO_PENALTY = 1e-6
+"""A coefficient as good as none: of 1,000,000 weights of 0.1 it adds 0.01 to the loss as L2."""
 MIN_CELL = 5
 """Trials in each of the groups that are compared."""
 _ROUNDING = 1e-9
@@ -140,6 +143,8 @@ def _can_be_hit(row: Mapping[str, Any], end: str) -> bool:
         return False
     if end == "upper":
         return bool(row["high"] < _MOST.get(row["name"], math.inf))
+    if plain(row["name"]) in PENALTIES and row["low"] <= _NO_PENALTY:
+        return False
     # Nothing lies below a rate of 0, or below 1 of what is counted.
     return bool(row["low"] > (1 if row["kind"] == "int" else 0))
 

@@ -108,7 +108,8 @@ class Stop:
         self.reason = "Ctrl-C" if number == signal.SIGINT else "SIGTERM"
         if self.reason == "SIGTERM":
             self._break_in_after(GRACE_S["SIGTERM"])
-        line = f"{self.reason}: the search ends with this epoch; Ctrl-C again ends it at once"
+        at_once = "Ctrl-C again" if self.reason == "Ctrl-C" else "Ctrl-C"
+        line = f"{self.reason}: the search ends with this epoch; {at_once} ends it at once"
         # By a thread: the display may be at work in this very moment.
         threading.Thread(target=self._say, args=(line,)).start()
 

@@ -84,7 +84,7 @@ def _parser() -> argparse.ArgumentParser:
         "--out",
         type=Path,
         metavar="FILE.md",
-        help="the index (default: notebook.md beside the storage)",
+        help="the index (default: notebook.md beside the journal; of a database, in studies/)",
     )
     return parser
 

@@ -81,3 +81,9 @@ def number_studies(storage: BaseStorage) -> None:
         if not isinstance(study.user_attrs.get(NUMBER), int):
             storage.set_study_user_attr(study._study_id, NUMBER, following)
             following += 1
+
+
+def is_later(attrs: Mapping[str, Any], own: Mapping[str, Any]) -> bool:
+    """Tell whether a study was begun after another, by their attributes."""
+    number, own_number = attrs.get(NUMBER), own.get(NUMBER)
+    return isinstance(number, int) and isinstance(own_number, int) and number > own_number

@@ -25,6 +25,8 @@ def begin(place: Place, study: Study, space: Space, pinned: Mapping[str, Any]) -
     number_studies(place.storage)
     set_aside(place, study.study_name)
     asked = read_asked(study)
-    subject = Subject(study.study_name, asked, pinned, led_here(place.storage, asked.builds_on))
+    own = {**study.user_attrs, **pinned}
+    earlier = led_here(place.storage, own, asked.builds_on)
+    subject = Subject(study.study_name, asked, pinned, earlier)
     head = entry(subject, None)
     write_copies(place, study, in_note=head, in_file=head)

@@ -41,7 +41,7 @@ def _write(
     place: Place, study: Study, asked: Asked, evidence: Evidence, pictures: Sequence[Picture]
 ) -> None:
     write_outcome(study, evidence)
-    earlier = led_here(place.storage, asked.builds_on)
+    earlier = led_here(place.storage, study.user_attrs, asked.builds_on)
     subject = Subject(study.study_name, asked, study.user_attrs, earlier)
     write_copies(
         place,

@@ -57,7 +57,9 @@ def _row(study: Study, numbers: Mapping[str, Any], path: Path) -> str:
     name = study.study_name
     title = "" if asked.title == name else f"{plain(asked.title)}, "
     link = f"{title}[{plain(name)}]({quote(path.as_posix())})"
-    earlier = ", ".join(str(numbers.get(one) or plain(one)) for one in asked.builds_on)
+    own = numbers[name]
+    before = {one: number for one, number in numbers.items() if number and own and number < own}
+    earlier = ", ".join(str(before.get(one) or plain(one)) for one in asked.builds_on)
     cells = (
         numbers[name],
         link,

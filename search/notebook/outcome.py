@@ -8,8 +8,9 @@ from optuna.storages import BaseStorage
 from optuna.study import Study
 from optuna.trial import FrozenTrial
 
-from search.notebook.asked import NUMBER
+from search.notebook.asked import NUMBER, is_later
 from search.notebook.markdown import percent
+from search.studies.pins import DATA
 
 if TYPE_CHECKING:  # a study begins without any, and would import it for half a second
     from search.comparing.comparison import Row
@@ -71,12 +72,27 @@ def read_outcome(attrs: Mapping[str, Any]) -> str:
     return kept if isinstance(kept, str) else NONE_YET
 
 
-def led_here(storage: BaseStorage, names: Iterable[str]) -> tuple[Earlier, ...]:
-    """Return the studies of these names, with their outcomes as far as there are any."""
+def led_here(
+    storage: BaseStorage, own: Mapping[str, Any], names: Iterable[str]
+) -> tuple[Earlier, ...]:
+    """Return the studies of these names, with their outcomes as far as there are any.
+
+    One that was begun later, or on other data, can have led nowhere here, and is told as that.
+
+    Args:
+        own: attributes of the study that builds on them.
+    """
     there = {study.study_name: study.user_attrs for study in storage.get_all_studies()}
-    return tuple(
-        Earlier(name, there[name].get(NUMBER), read_outcome(there[name]))
-        if name in there
-        else Earlier(name, None, "not in this storage")
-        for name in names
-    )
+    return tuple(_earlier(name, there.get(name), own) for name in names)
+
+
+def _earlier(name: str, attrs: Mapping[str, Any] | None, own: Mapping[str, Any]) -> Earlier:
+    if attrs is None:
+        return Earlier(name, None, "not in this storage")
+    if is_later(attrs, own):
+        return Earlier(name, None, f"not done before this one (experiment {attrs[NUMBER]})")
+    outcome = read_outcome(attrs)
+    data, own_data = (dict(each.get(DATA, {})) for each in (attrs, own))
+    if data and own_data and data.get("digest") != own_data.get("digest"):
+        outcome += f"; on other data ({data.get('name')})"
+    return Earlier(name, attrs.get(NUMBER), outcome)

@@ -105,7 +105,7 @@ def _parser() -> argparse.ArgumentParser:
         "--out",
         type=Path,
         metavar="FILE.html",
-        help="default: STUDY/report.html beside the storage",
+        help="default: STUDY/report.html beside the journal; of a database, in studies/",
     )
     return parser
 

@@ -12,6 +12,10 @@ from types import ModuleType
 
 from commands.errors import UserError
 from search.space import Space
+from search.space import __all__ as NAMES
+
+SPACES = Path("spaces")
+"""Where space files lie."""
 
 
 def load_space(path: Path | str) -> Space:
@@ -59,6 +63,9 @@ def _run(path: Path) -> ModuleType:
         exec(code, module.__dict__)
     except UserError as error:
         raise UserError(f"{_where(path, error)}: {error}") from error
+    except NameError as error:
+        hint = f"; add: from search.space import {error.name}" if error.name in NAMES else ""
+        raise UserError(f"{_where(path, error)}: raises NameError: {error}{hint}") from error
     except (Exception, SystemExit) as error:
         kind = type(error).__name__
         raise UserError(f"{_where(path, error)}: raises {kind}: {error}") from error
@@ -84,4 +91,7 @@ def _did_you_mean(path: Path) -> str:
         return f"; there is no folder {path.parent} either"
     near = sorted(file.name for file in path.parent.glob("*.py") if file.name != "__init__.py")
     close = difflib.get_close_matches(path.name, near, n=1)
+    shipped = SPACES / path.with_suffix(".py").name
+    if not close and path.parent == Path() and shipped.is_file():
+        return f"; did you mean {shipped}?"
     return f"; did you mean {path.parent / close[0]}?" if close else ""

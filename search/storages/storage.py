@@ -28,6 +28,7 @@ from search.storages.patient_storage import PatientStorage
 from search.storages.secrets import hidden, with_password, without_password
 
 DEFAULT_STORAGE = "studies/journal.log"
+_OF_DATABASES = (".db", ".sqlite", ".sqlite3")
 _DEFAULT_FOLDER = Path("studies")
 
 Lock = FileLock | DatabaseLock
@@ -105,6 +106,11 @@ def _open_journal(given: str, create: bool) -> Place:
             raise UserError(f"--storage {given}: is no journal of Optuna's; give another file")
     elif not create:
         raise UserError(f"--storage {given}: no such file; search.run creates it")
+    elif path.suffix in _OF_DATABASES:
+        raise UserError(
+            f"--storage {given}: a path is a journal's; an SQLite file is given as "
+            f"sqlite:///{path}, a journal as {path.with_suffix('.log')}"
+        )
     _make_folder(path.parent, given)
     journal = Journal(path)
     try:

@@ -132,7 +132,8 @@ def test_data_other_than_the_search_had_are_said(
     assert main([str(config), "--device", "cpu", "--out", str(tmp_path / "out")]) == 0
     printed = capsys.readouterr().out
     assert "found on data 0123456789ab" in printed
-    assert "in the search it had 50.0%" in printed
+    assert "in the search, on other data, it had 50.0%" in printed
+    assert "gap" not in printed
 
 
 def test_several_seeds_train_different_networks(

@@ -106,7 +106,10 @@ def test_fewer_trials_than_asked_for_are_all_exported_and_it_is_said(
 ) -> None:
     searched(tmp_path, 2)
     assert _export(tmp_path, "small", "--top", "5") == 0
-    assert "2 different complete trials, not 5" in capsys.readouterr().out
+    told = capsys.readouterr().out
+    assert "2 different complete trials, not 5" in told
+    folder = tmp_path / "small" / "top"
+    assert told.endswith(f"as an ensemble:\n  python -m mame_cnn.ensemble {folder}\n")
     assert len(list((tmp_path / "small" / "top").iterdir())) == 2
 
 

@@ -50,6 +50,13 @@ def test_all_unknown_names_and_impossible_values_are_reported_at_once() -> None:
     assert messages[4] == "kernel_size: must be odd, got 4"
 
 
+def test_what_the_field_calls_otherwise_is_answered_with_the_name_here() -> None:
+    for name, known in (("learning_rate", "lr"), ("dropout", "drop_rate"), ("filters", "width")):
+        [message] = space_faults({name: [1]})
+        assert message.endswith(f"; here it is {known}")
+        assert space_faults({known: [0.1 if known != "width" else 8]}) == []
+
+
 def test_parameters_that_can_have_no_effect_are_reported() -> None:
     messages = space_faults(
         {

@@ -1,3 +1,4 @@
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -8,7 +9,7 @@ from optuna_dashboard import get_note
 from commands.errors import UserError
 from search.notebook.__main__ import main
 from search.notebook.index import first_sentence
-from tests.search.fake_trainer import SPACE
+from tests.search.fake_trainer import SPACE, FakeTrainer
 from tests.search.small_studies import opened_in, searched
 
 
@@ -53,6 +54,19 @@ def test_an_entry_tells_the_newest_outcome_of_what_it_builds_on(tmp_path: Path) 
     assert "first: 1 trial," in get_note(opened_in(tmp_path, space, name="second").study)
     run(tmp_path)
     assert "first: 3 trials," in get_note(opened_in(tmp_path, space, name="second").study)
+
+
+def test_what_was_begun_later_or_on_other_data_did_not_lead_here(tmp_path: Path) -> None:
+    space = replace(SPACE, question=replace(SPACE.question, builds_on=("later", "first")))
+    searched(tmp_path, 1, name="first")
+    other = FakeTrainer(data={"name": "elsewhere", "source": "x", "digest": "0123456789ab"})
+    searched(tmp_path, 1, name="second", space=space, trainer=other)
+    searched(tmp_path, 3, name="later")
+    run(tmp_path)
+    entry = (tmp_path / "second" / "notebook.md").read_text()
+    assert "Study later: not done before this one (experiment 3)" in entry
+    assert re.search(r"first: 1 trial, .*; on other data \(", entry)
+    assert "| later, 1 |" in (tmp_path / "notebook.md").read_text()
 
 
 def test_writing_it_twice_changes_nothing(tmp_path: Path) -> None:

@@ -41,6 +41,8 @@ def test_a_file_that_has_changed_is_read_anew(tmp_path: Path) -> None:
         (HEAD + "SPACE = Space(\n", ":3: syntax error: '(' was never closed"),
         ("SPACE = \x00", "null bytes"),
         (HEAD + "x = {}\nx['missing']\n", ":4: raises KeyError: 'missing'"),
+        ("SPACE = Space()\n", ":1: raises NameError: name 'Space' is not defined; add: from"),
+        ("SPACE = Spaces()\n", ":1: raises NameError: name 'Spaces' is not defined"),
         ("import no_such_module\n", ":1: raises ModuleNotFoundError: No module named"),
         ("import sys\nsys.exit(3)\n", ":2: raises SystemExit: 3"),
         (HEAD, ": has no SPACE; it must say SPACE = Space(...)"),
@@ -52,7 +54,7 @@ def test_a_file_that_has_changed_is_read_anew(tmp_path: Path) -> None:
         ),
     ],
     ids=[
-        *("syntax", "null byte", "exception", "import", "exit"),
+        *("syntax", "null byte", "exception", "our name", "no name", "import", "exit"),
         *("no space", "wrong type", "nothing", "user error"),
     ],
 )
@@ -97,6 +99,17 @@ def test_a_missing_file_is_named_with_the_nearest_that_exists(tmp_path: Path) ->
         load_space(tmp_path / "regularisation.py")
     with pytest.raises(UserError, match=r"there is no folder .*/nowhere either"):
         load_space(tmp_path / "nowhere" / "regularization.py")
+
+
+def test_a_shipped_space_is_found_by_its_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "spaces").mkdir()
+    (tmp_path / "spaces" / "capacity.py").touch()
+    monkeypatch.chdir(tmp_path)
+    for given in ("capacity", "capacity.py"):
+        with pytest.raises(UserError, match=r"did you mean spaces/capacity\.py\?"):
+            load_space(given)
 
 
 def test_only_python_files_are_space_files(tmp_path: Path) -> None:

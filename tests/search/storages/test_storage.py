@@ -1,3 +1,4 @@
+import re
 from pathlib import Path
 
 import optuna
@@ -108,6 +109,14 @@ def test_a_database_is_opened_by_its_address(
     assert (tmp_path / "deep" / "studies.db").exists()
     assert place.folder == Path("studies")
     place.storage.engine.dispose()
+
+
+@pytest.mark.parametrize("name", ["studies.db", "studies.sqlite"])
+def test_a_journal_is_not_begun_under_a_databases_name(name: str, tmp_path: Path) -> None:
+    path = tmp_path / name
+    with pytest.raises(UserError, match=re.escape(f"is given as sqlite:///{path}")):
+        open_storage(str(path))
+    assert not path.exists()
 
 
 @pytest.mark.parametrize("given", ["oracle9://x/y", "://", "nothing://"])
