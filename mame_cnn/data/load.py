@@ -13,7 +13,7 @@ from mame_cnn.configuration.config import LARGEST_IMAGE_SIZE, SMALLEST_IMAGE_SIZ
 from mame_cnn.data import digits
 from mame_cnn.data.dataset import Dataset, Split
 from mame_cnn.data.layout import read_listing
-from mame_cnn.data.prepare import CHANNELS, prepare
+from mame_cnn.data.prepare import CHANNELS, copies_note, prepare
 
 FOLDER_IMAGE_SIZE = 256  # the size of MAMe's reduced version
 DEFAULT_FOLDER = "data/mame"
@@ -61,7 +61,7 @@ def load_dataset(
         mean=tuple(meta["mean"]),
         std=tuple(meta["std"]),
         digest=meta["digest"],
-        notes=listing.notes,
+        notes=(*listing.notes, *copies_note(meta)),
         train=splits["train"],
         val=splits["val"],
     )

@@ -145,7 +145,29 @@ def _decode_all(
         "digest": dataset_digest(listing.classes, image_size, digests),
         "mean": mean,
         "std": std,
+        "n_copies": _n_copies(digests),
     }
+
+
+def _n_copies(digests: Mapping[str, list[tuple[str, int, str]]]) -> int:
+    """Count the validation images that are training images too, pixel for pixel."""
+    train, val = (
+        [digest for _, _, digest in digests.get(split, ())] for split in ("train", "val")
+    )
+    known = set(train)
+    return sum(digest in known for digest in val)
+
+
+def copies_note(meta: store.Meta) -> tuple[str, ...]:
+    """Return what is to be told of validation images that were trained on; earlier records: ()."""
+    n = meta.get("n_copies")
+    if not isinstance(n, int) or n < 1:
+        return ()
+    are = "is a training image" if n == 1 else "are training images"
+    return (
+        f"{counted(n, 'validation image')} {are} too, pixel for pixel, so accuracies are too "
+        "good; `python -m mame_cnn.data summary` names equal files",
+    )
 
 
 def _write_split(

@@ -28,7 +28,8 @@ HEADINGS = (
 )
 READING = (
     "Accuracies are shares of the validation images, in %, with Wilson's interval.",
-    "Differences are in points, with the paired interval of a bootstrap over images.",
+    "Differences are in points, with the paired interval of a bootstrap over images, which is not "
+    "adjusted for the number of trials as p is.",
     "p: McNemar's exact test against the best on the same images, adjusted for the number of "
     "trials (Holm). With 95 % confidence the truly best trial is among those that may be best; "
     "the others are ruled out at 0.05. That one of them is worse than this very winner is less "
@@ -37,7 +38,9 @@ READING = (
     "The corrected accuracy is what to expect of the chosen trial on other images: the choice is "
     "repeated on resamples and scored on the images that they leave out (Tsamardinos et al. "
     "2018). It does not correct for each trial's choice of its best epoch.",
-    "Each pair of studies stands alone: of twenty pairs that are equal, one may be told apart.",
+    "Two studies are told apart where the interval corrected for both choices leaves out 0 and p "
+    "is below 0.05; the first interval and p take no account of the choices. Each pair stands "
+    "alone: of twenty pairs that are equal, one may be told apart.",
     "Images and seeds needed are for a chance of 80 % to find the difference at 0.05, if it is as "
     "large as it looks.",
     "All of it is about other images for the same networks; training again adds its own spread.",
@@ -131,7 +134,7 @@ def show(comparison: Comparison, console: Console) -> None:
         box=box.SIMPLE_HEAD,
         padding=(0, 1, 0, 0),
         pad_edge=False,
-        caption="p < 0.05: ruled out as the best",
+        caption="p < 0.05: ruled out as the best; p is Holm's, adjusted for the number of trials",
     )
     columns = [column for column, heading in enumerate(HEADINGS) if heading not in skipped]
     for column in columns:

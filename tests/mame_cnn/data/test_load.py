@@ -1,3 +1,4 @@
+import shutil
 from pathlib import Path
 
 import pytest
@@ -116,3 +117,15 @@ def test_folders_that_name_no_museum_have_none(make: Factory) -> None:
     table = folder / "MAMe_metadata" / "MAMe_dataset.csv"
     table.write_text(table.read_text().replace("Museum", "House"))
     assert load_dataset(str(folder), 8).val.museums == ()
+
+
+def test_validation_images_that_are_trained_on_are_told(make: Factory, tmp_path: Path) -> None:
+    folder, cache = make.class_folders(), tmp_path / "own-cache"
+    assert load_dataset(str(folder), 8, cache, progress=False).notes == ()
+    shutil.copy(folder / "train/bronze/bronze0.png", folder / "val/bronze/bronze1.png")
+    for _ in range(2):  # decoded, then read from the cache
+        [note] = load_dataset(str(folder), 8, cache, progress=False).notes
+        assert note.startswith("1 validation image is a training image too, pixel for pixel")
+    shutil.copy(folder / "train/clay/clay0.png", folder / "val/clay/clay0.png")
+    [note] = load_dataset(str(folder), 8, cache, progress=False).notes
+    assert note.startswith("2 validation images are training images too")
