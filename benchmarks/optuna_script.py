@@ -12,6 +12,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import optuna
 import torch
@@ -105,7 +106,8 @@ class Objective:
         if last_map_px(params, self.image_size) == 0:
             raise optuna.TrialPruned("the pooling leaves no pixel")
         train, val = self._loader("train", params), self._loader("val", params)
-        n_classes = len(train.dataset.classes)  # type: ignore[attr-defined]
+        folder: Any = train.dataset  # an `ImageFolder`, which the loader's type forgets
+        n_classes = len(folder.classes)
         network = PlainNetwork(params, image_size=self.image_size, n_classes=n_classes)
         network.to(self.device)
         optimizer = make_optimizer(network, params)

@@ -43,10 +43,12 @@ class _Choice(_Row):
 
 class _Range(_Row):
     log: bool
+    low: float
+    high: float
 
     @model_validator(mode="after")
     def _is_a_range(self) -> Self:
-        low, high = self.low, self.high  # type: ignore[attr-defined]
+        low, high = self.low, self.high
         if low > high:
             raise ValueError(f"low {low} is above high {high}")
         if self.log and low <= 0:
@@ -63,8 +65,6 @@ class _Int(_Range):
 
 class _Float(_Range):
     kind: Literal["float"]
-    low: float
-    high: float
     step: Annotated[float, Field(gt=0)] | None
 
 

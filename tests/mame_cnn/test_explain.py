@@ -307,5 +307,6 @@ def test_of_many_classes_the_least_recognised_are_shown() -> None:
             return found
 
     # Of a view, only who is right is asked.
-    scene = Scene((View(),), labels, [""] * (2 * n), tuple(map(str, range(n))))  # type: ignore[arg-type]
+    view: Any = View()
+    scene = Scene((view,), labels, [""] * (2 * n), tuple(map(str, range(n))))
     assert shown_classes(scene) == list(range(N_CLASSES))

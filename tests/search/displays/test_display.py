@@ -49,10 +49,10 @@ def test_without_a_terminal_each_ended_trial_is_one_line() -> None:
     )
 
 
-def test_lines_are_flushed_as_they_come() -> None:
+def test_lines_are_flushed_as_they_come(monkeypatch: pytest.MonkeyPatch) -> None:
     flushed = []
     stream = io.StringIO()
-    stream.flush = lambda: flushed.append(stream.getvalue())  # type: ignore[method-assign]
+    monkeypatch.setattr(stream, "flush", lambda: flushed.append(stream.getvalue()))
     LineDisplay(Progress("small", 5, 8), stream).said("closed trial 3")
     assert flushed[-1] == "closed trial 3\n"
 

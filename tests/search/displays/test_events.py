@@ -83,8 +83,10 @@ except KeyboardInterrupt:
 def test_a_process_is_interrupted_when_its_parent_lets_go_of_it() -> None:
     before = signal.getsignal(signal.SIGINT)
     command = [sys.executable, "-c", WAITS]
-    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
-    with subprocess.Popen(command, **pipes) as process:  # type: ignore[call-overload]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True) as process:
+        assert process.stdin
+        assert process.stdout
         assert process.stdout.readline() == "ready\n"
         process.stdin.close()
         assert process.stdout.readline() == "interrupted\n"

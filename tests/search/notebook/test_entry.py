@@ -197,4 +197,4 @@ def test_questions_that_are_joined_build_on_the_studies_of_both() -> None:
     joined = Question("a", "b", "c", ("x", "y")) | Question("a", "b", "c", ("y", "z"))
     assert joined.builds_on == ("x", "y", "z")
     # A name alone, which is easily written for a tuple of one.
-    assert Question("a", "b", "c", "capacity").builds_on == ("capacity",)  # type: ignore[arg-type]
+    assert Question("a", "b", "c", "capacity").builds_on == ("capacity",)  # type: ignore[arg-type]  # as users write it

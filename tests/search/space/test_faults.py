@@ -95,7 +95,7 @@ def test_faults_of_every_kind_are_listed_together() -> None:
 
 def test_a_tuple_among_the_parameters_is_told_to_be_unpacked() -> None:
     rows = per_block(Int("width", 8, 16), up_to=2)
-    space = Space("Test", QUESTION, (Int("depth", 1, 2), rows))  # type: ignore[arg-type]
+    space = Space("Test", QUESTION, (Int("depth", 1, 2), rows))  # type: ignore[arg-type]  # a slip
 
     assert space.faults() == [
         "parameters[1]: must be a Float, Int or Choice, got a tuple; unpack it with *"
