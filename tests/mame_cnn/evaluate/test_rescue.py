@@ -13,12 +13,18 @@ from mame_cnn.models.model_file import WEIGHTS
 from tests.mame_cnn.evaluate.conftest import FILES, Run, metrics_of
 
 
+@pytest.fixture
+def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where files go that cannot go where they belong."""
+    folder = tmp_path / "elsewhere"
+    folder.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(folder))
+    return folder
+
+
 def test_what_the_disk_has_no_room_for_after_an_opening_is_kept_elsewhere(
-    run: Path, tmp_path: Path, ledger: Path, call: Run, monkeypatch: pytest.MonkeyPatch
+    run: Path, elsewhere: Path, ledger: Path, call: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    elsewhere = tmp_path / "elsewhere"
-    elsewhere.mkdir()
-    monkeypatch.setattr(tempfile, "tempdir", str(elsewhere))
     write_text = Path.write_text
 
     def full(path: Path, *content: str, **options: str) -> int:
@@ -39,17 +45,13 @@ def test_what_the_disk_has_no_room_for_after_an_opening_is_kept_elsewhere(
 )
 def test_what_was_opened_is_told_and_kept_whatever_happens_to_its_pictures(
     run: Path,
-    tmp_path: Path,
+    elsewhere: Path,
     ledger: Path,
     call: Run,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
     error: BaseException,
 ) -> None:
-    elsewhere = tmp_path / "elsewhere"
-    elsewhere.mkdir()
-    monkeypatch.setattr(tempfile, "tempdir", str(elsewhere))
-
     def fail(*_: object) -> None:
         raise error
 
@@ -80,12 +82,8 @@ def test_what_was_opened_is_kept_where_a_terminal_cannot_show_it(
 
 
 def test_a_validation_that_is_stopped_leaves_nothing(
-    run: Path, tmp_path: Path, call: Run, monkeypatch: pytest.MonkeyPatch
+    run: Path, elsewhere: Path, call: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    elsewhere = tmp_path / "elsewhere"
-    elsewhere.mkdir()
-    monkeypatch.setattr(tempfile, "tempdir", str(elsewhere))
-
     def stop(*_: object) -> None:
         raise KeyboardInterrupt
 
