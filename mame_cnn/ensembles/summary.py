@@ -10,6 +10,7 @@ import pandas as pd
 from rich.console import Console
 from rich.table import Table
 
+from commands.counting import counted
 from mame_cnn.ensembles.choice import Choice
 from mame_cnn.models.ensemble import Member
 
@@ -108,7 +109,7 @@ def _gap_lines(members: Sequence[Member]) -> Iterator[str]:
         if not trained:
             continue
         spread = f", sd {100 * stdev(trained):.1f}" if len(trained) > 1 else ""
-        line = f"  {name}: trained {mean(trained):.1%}{spread} ({len(trained)} seeds)"
+        line = f"  {name}: trained {mean(trained):.1%}{spread} ({counted(len(trained), 'seed')})"
         searched = own["searched"].iloc[0]
         if pd.notna(searched):
             gap = 100 * (mean(trained) - searched)
