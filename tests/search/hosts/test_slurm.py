@@ -79,6 +79,22 @@ def test_an_unknown_lock_is_a_mistake(tmp_path: Path, monkeypatch: pytest.Monkey
 RECIPES = Path(__file__).parents[3] / "docs" / "recipes"
 
 
+def _run_recipe(
+    folder: Path, recipe: str, programs: dict[str, str], **environment: str
+) -> subprocess.CompletedProcess[bytes]:
+    """Runs a recipe in a folder, as Slurm does, with scripts in place of programs."""
+    for name, line in programs.items():
+        (folder / name).write_text(f"#!/bin/bash\n{line}\n")
+        (folder / name).chmod(0o755)
+    path = f"{folder}{os.pathsep}{os.environ['PATH']}"
+    environment |= {"PATH": path, "HOME": str(folder), "SLURM_JOB_ID": "4714"}
+    command = ["bash", str(RECIPES / f"{recipe}.sbatch")]
+    return subprocess.run(command, cwd=folder, env=environment, check=False, timeout=60)
+
+
+REQUEUE = 'echo "$@" > requeued'
+
+
 @pytest.mark.parametrize(
     ("status", "is_time_over", "is_requeued"),
     [(143, True, True), (143, False, False), (0, True, False), (2, False, False)],
@@ -89,18 +105,29 @@ def test_the_recipe_requeues_what_time_has_ended_and_nothing_else(
     # A search that is told of its end as Slurm's --signal does, or that ends by itself.
     search = f"trap 'exit {status}' TERM; kill -USR1 $PPID; while :; do sleep 0.05; done"
     search = search if is_time_over else f"exit {status}"
-    for name, line in (("python", search), ("scontrol", 'echo "$@" > requeued')):
-        (tmp_path / name).write_text(f"#!/bin/bash\n{line}\n")
-        (tmp_path / name).chmod(0o755)
-    path = f"{tmp_path}{os.pathsep}{os.environ['PATH']}"
-    environment = {"PATH": path, "HOME": str(tmp_path), "SLURM_JOB_ID": "4714"}
-    command = ["bash", str(RECIPES / "search-array.sbatch")]
-    ended = subprocess.run(command, cwd=tmp_path, env=environment, check=False, timeout=60)
+    ended = _run_recipe(tmp_path, "search-array", {"python": search, "scontrol": REQUEUE})
     assert ended.returncode == status
     requeued = tmp_path / "requeued"
     assert requeued.exists() == is_requeued
     if is_requeued:
         assert requeued.read_text() == "requeue 4714\n"
+
+
+@pytest.mark.parametrize(
+    ("recipe", "program", "child"),
+    [("search-array", "python", "search"), ("train-torchrun", "torchrun", "training")],
+)
+@pytest.mark.parametrize("moment", ["{program}*", "{child}=*!", "wait*"])
+def test_recipes_hear_of_their_end_at_any_moment(
+    tmp_path: Path, recipe: str, program: str, child: str, moment: str
+) -> None:
+    # Bash reads $BASH_ENV first, whose trap signals the script just before that command.
+    before = f"[[ $BASH_COMMAND == {moment.format(program=program, child=child)} ]]"
+    (tmp_path / "debug").write_text(f"trap '{before} && trap - DEBUG && kill -USR1 $$' DEBUG\n")
+    programs = {program: "exec sleep 50", "scontrol": REQUEUE}
+    ended = _run_recipe(tmp_path, recipe, programs, BASH_ENV=str(tmp_path / "debug"))
+    assert ended.returncode == 143
+    assert (tmp_path / "requeued").exists() == (recipe == "search-array")
 
 
 @pytest.mark.parametrize("recipe", sorted(RECIPES.glob("*.sbatch")), ids=lambda path: path.stem)
