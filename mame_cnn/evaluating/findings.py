@@ -149,10 +149,11 @@ def lines(findings: Findings, task: Task) -> Iterator[str]:
     yield f"{findings.name} of {task.dataset.name}: {n_images:,} images"
     if findings.answer.note:
         yield findings.answer.note
-    for other in findings.others:
-        yield f"validation accuracy {other.scores.accuracy:.1%}. {other.note}".strip()
     yield ""
     yield from score_lines(measured)
+    for other in findings.others:
+        yield f"{other.split} accuracy for comparison: {other.scores.accuracy:.1%}"
+        yield from filter(None, [other.note])
     yield ""
     probs, labels = findings.answer.probs, findings.split.labels
     yield from pair_lines(probs, labels, task.dataset.classes)

@@ -25,6 +25,22 @@ _ROWS = {
     "log_loss": "log loss (nats)",
     "calibration_error": "expected calibration error",
 }
+_OUT_OF_FOLD = {
+    "combiner": "combiner",
+    "accuracy": "accuracy",
+    "accuracy_corrected_for_choosing": "accuracy, corrected for choosing",
+    "best_member_accuracy": "accuracy of the best member",
+    "gain_over_best_member": "gain in accuracy over the best member",
+    "gain_low": "the gain's 95 % interval, from",
+    "gain_high": "the gain's 95 % interval, to",
+    "n_folds": "folds",
+    "n_repeats": "repeats",
+    "log_loss_before_scaling": "log loss (nats) before scaling by the temperature",
+    "log_loss_after_scaling": "log loss (nats) after it",
+    "calibration_error_before_scaling": "expected calibration error before scaling",
+    "calibration_error_after_scaling": "expected calibration error after it",
+}
+"""The figures of an ensemble's file, in words; one that is not here has its own name."""
 
 
 @dataclass(frozen=True)
@@ -93,9 +109,12 @@ def _ensemble(model: Ensemble) -> Iterator[str]:
         ("member", "configuration", "weights", "seed", "epoch", "validation accuracy"),
         (_member_row(member) for member in model.networks),
     )
-    if told := [f"- {_text(name)}: {_text(value)}" for name, value in _leaves(model.out_of_fold)]:
-        yield "What combining brought, out of fold:"
-        yield "\n".join(told)
+    if model.out_of_fold:
+        yield "What combining brought, out of fold on validation images:"
+        figures = model.out_of_fold.items()
+        yield "\n".join(
+            f"- {_text(_OUT_OF_FOLD.get(name, name))}: {_figure(v)}" for name, v in figures
+        )
 
 
 def _member_row(member: Member) -> tuple[str, ...]:
@@ -193,13 +212,8 @@ def _use(path: Path) -> Iterator[str]:
     yield f"    python -m mame_cnn.predict {path} --onnx model.onnx"
 
 
-def _leaves(table: Mapping[str, object], prefix: str = "") -> Iterator[tuple[str, object]]:
-    """Yield the figures of a table and of the tables in it, by dotted names."""
-    for name, value in table.items():
-        if isinstance(value, Mapping):
-            yield from _leaves(value, f"{prefix}{name}.")
-        else:
-            yield f"{prefix}{name}", f"{value:.4g}" if isinstance(value, float) else value
+def _figure(value: object) -> str:
+    return f"{value:.3f}" if isinstance(value, float) else _text(value)
 
 
 def _table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:

@@ -1,7 +1,9 @@
 """What an ensemble's making tells of the combiner that it uses."""
 
 import io
+import re
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 from rich.console import Console
@@ -10,6 +12,7 @@ from scipy.special import softmax
 from mame_cnn.combining.bootstrap import corrected_accuracy, resamples
 from mame_cnn.ensembles.choice import Choice, choose
 from mame_cnn.ensembles.summary import figures, say
+from mame_cnn.evaluating.model_card import model_card
 from tests.mame_cnn.combining.made_up import members
 from tests.mame_cnn.small_models import CLASSES, make_ensemble
 
@@ -39,6 +42,14 @@ def test_the_winner_of_several_is_corrected_for_its_luck() -> None:
     assert f"{corrected:.1%} corrected for choosing" in told(choice)
     luck = max(0.0, choice.row.accuracy - corrected)
     assert figures(choice)["gain_low"] == choice.row.gain_low - luck
+
+
+def test_a_model_card_has_words_for_every_figure() -> None:
+    kept = figures(chosen())
+    card = model_card(make_ensemble(out_of_fold=kept), Path("ensemble"), ())
+    listed = re.findall(r"^- ([^:]+): ", card, re.MULTILINE)
+    assert len(listed) >= len(kept)
+    assert not [name for name in listed if "_" in name]
 
 
 def test_views_that_were_chosen_among_are_luck_as_well() -> None:

@@ -52,13 +52,20 @@ def test_a_card_says_what_a_model_is_and_how_good_it_is() -> None:
 
 def test_a_card_of_an_ensemble_names_every_network_and_what_combining_brought() -> None:
     ensemble = make_ensemble(
-        with_specialists=True, out_of_fold={"mean": {"gain": 0.0123, "beats_single": True}}
+        with_specialists=True,
+        out_of_fold={"combiner": "mean", "gain_over_best_member": 0.0123, "n_folds": 5, "new": 1},
     )
     text = card(ensemble)
     for member in ensemble.networks:
         assert f"| {member.name} | {member.model.config.digest} |" in text
         assert member.model.weights_digest in text
-    assert "mean.gain: 0.0123" in text
+    for line in (
+        "- combiner: mean",
+        "- gain in accuracy over the best member: 0.012",
+        "- folds: 5",
+        "- new: 1",  # a figure that the card has no words for is not left out
+    ):
+        assert line in text
     assert "Ensemble of 2 networks" in text
 
 
