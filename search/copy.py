@@ -8,6 +8,7 @@ import argparse
 import shutil
 import sys
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from copy import copy
 from datetime import datetime
 from pathlib import Path
@@ -41,13 +42,16 @@ _EXAMPLES = """examples:
 def main(argv: Sequence[str] | None = None) -> int:
     """Copy a study and say what became of it; return the exit status."""
     options = _parser().parse_args(argv)
-    source = open_storage(options.source, create=False)
+    with _called("--storage", "--from"):
+        source = open_storage(options.source, create=False)
     study = load_study(source, options.study)
     kept = files = None
     if options.to_artifacts is not None:
         kept = open_artifacts(options.artifacts)
-        files = open_artifacts(options.to_artifacts, create=True)
-    target = open_storage(options.target)
+        with _called("--artifacts", "--to-artifacts"):
+            files = open_artifacts(options.to_artifacts, create=True)
+    with _called("--storage", "--to"):
+        target = open_storage(options.target)
     with source.lock:  # no trial is half begun
         trials = study.get_trials(deepcopy=False)
     # Not under both locks: they are one where the target proves to be the source.
@@ -58,6 +62,18 @@ def main(argv: Sequence[str] | None = None) -> int:
         _copy_files(study, trials, kept, files)
     print(f"  python -m search.export {copied.study_name}{target.option}")
     return 0
+
+
+@contextmanager
+def _called(elsewhere: str, here: str) -> Iterator[None]:
+    """Give an error the name that an option has here."""
+    try:
+        yield
+    except UserError as error:
+        option, _, said = str(error).partition(" ")
+        if option != elsewhere:
+            raise
+        raise type(error)(f"{here} {said}") from error
 
 
 def copy_study(study: Study, trials: Iterable[FrozenTrial], target: Place) -> Study:

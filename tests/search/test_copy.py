@@ -232,6 +232,22 @@ def test_a_study_goes_from_one_database_of_redis_to_another(
     assert len(load_study(open_storage(other), "small").trials) == 8
 
 
+@pytest.mark.parametrize(
+    ("option", "changed", "why"),
+    [
+        ("--from", {"--from": "none.log"}, "no such file"),
+        ("--to", {"--to": "."}, "is a folder"),
+        ("--to", {"--to": "nonsense://host/studies"}, "cannot be opened|is no database address"),
+    ],
+)
+def test_errors_name_the_options_of_this_command(
+    journal: str, option: str, changed: dict[str, str], why: str
+) -> None:
+    options = {"--from": journal, "--to": "other.log"} | changed
+    with pytest.raises(UserError, match=rf"^{option} \S+: .*({why})"):
+        main(["small", *(word for pair in options.items() for word in pair)])
+
+
 def test_a_copy_that_fails_leaves_nothing(journal: str) -> None:
     def failing(study: Study) -> Iterator[Any]:
         yield study.trials[0]
