@@ -24,6 +24,7 @@ from search.sampling.samplers import SAMPLERS, Sampler, make_sampler
 from search.space import Space
 from search.storages.patience import Patience
 from search.storages.storage import DEFAULT_STORAGE, Place, open_storage
+from search.studies.methods import method
 from search.studies.study import OpenStudy, check_name, open_study
 from search.trainer import Trainer
 from search.trials.outcome import Outcome
@@ -153,7 +154,8 @@ def make_ready(
     pruner = make_pruner(settings.pruner, trainer.epochs)
     artifacts = open_artifacts(settings.artifacts, create=True)
     place = open_storage(settings.storage, create=not is_worker, patience=patience)
-    opened = open_study(place, settings.study, space, trainer)
+    used = method(sampler_name, settings.pruner, settings.cohort)
+    opened = open_study(place, settings.study, space, trainer, used)
     if opened.is_new and pictures is not None:
         _keep(opened.study, pictures, artifacts)
     n_expected = settings.trials

@@ -12,7 +12,8 @@ from search.notebook.observations import observations
 from search.notebook.outcome import Earlier
 from search.space import wording
 from search.studies import pins
-from search.trials.reading import BEST_EPOCH, ranked
+from search.studies.methods import read_methods
+from search.trials.reading import BEST_EPOCH, ENVIRONMENT, ranked
 
 if TYPE_CHECKING:  # a study begins without any, and would import it for half a second
     from search.comparing.evidence import Evidence
@@ -30,7 +31,8 @@ class Subject:
     name: str
     asked: Asked
     pinned: Mapping[str, Any]
-    """What it is pinned to, by attribute; empty for a study begun elsewhere."""
+    """What it is pinned to and how it was searched, by attribute; a study begun elsewhere has
+    neither."""
     earlier: tuple[Earlier, ...]
     """The studies that it builds on."""
 
@@ -98,10 +100,16 @@ def _setup(subject: Subject) -> Iterator[str]:
             f"data: {plain(data.get('name'))} ({plain(data.get('digest'))})",
             f"seeds: data and their order seed {plain(objective.get('seed'))}; each trial has its "
             "own, kept with it",
+            *_methods(pinned),
             f"objective: {pairs(others)}",
             f"space: {plain(pinned[pins.SPACE_DIGEST])}",
         ]
     )
+
+
+def _methods(attrs: Mapping[str, Any]) -> Iterator[str]:
+    for place, used in enumerate(read_methods(attrs)):
+        yield f"{'searched with' if place == 0 else 'and later with'}: {pairs(used)}"
 
 
 def _in_order(rows: list[Mapping[str, Any]], asked: Asked) -> list[Mapping[str, Any]]:
@@ -145,6 +153,14 @@ def _outcomes(evidence: "Evidence | None", pictures: Mapping[str, str]) -> Itera
         f"{cost.n_epochs_saved:,} ({percent(cost.saved_fraction)})."
         + (f" Energy of the device: {used}." if used else "")
     )
+    yield from _environments(evidence)
+
+
+def _environments(evidence: "Evidence") -> Iterator[str]:
+    found = (trial.user_attrs.get(ENVIRONMENT) for trial in evidence.trials)
+    told = dict.fromkeys(pairs(one) for one in found if isinstance(one, Mapping) and one)
+    if told:
+        yield f"Computed with {'; '.join(told)}."
 
 
 def _top(evidence: "Evidence") -> Iterator[str]:
