@@ -32,7 +32,7 @@ from mame_cnn.configuration.config import Config
 from mame_cnn.configuration.parameters import config_from_params
 from mame_cnn.data.dataset import Dataset
 from mame_cnn.data.load import load_dataset
-from mame_cnn.device import choose_device
+from mame_cnn.device import choose_device, make_current
 from mame_cnn.families.network import infeasible
 from mame_cnn.inputs.batches import n_steps_per_epoch
 from mame_cnn.inputs.device_data import DeviceData, to_device
@@ -48,6 +48,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Measure all combinations, print them beside the goals, and run the study if asked."""
     options = _parser().parse_args(argv)
     device = choose_device(options.device)
+    make_current(device)  # streams, graphs and peak memory are the current GPU's
     lacking = {name: _lacking(TECHNIQUES[name], device) for name in options.techniques}
     techniques = [name for name, reason in lacking.items() if reason is None]
     results = [

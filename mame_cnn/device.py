@@ -23,3 +23,13 @@ def choose_device(name: str) -> torch.device:
         if (device.index or 0) >= n_devices:
             raise UserError(f"--device {name}: torch sees {n_devices} CUDA devices here")
     return device
+
+
+def make_current(device: torch.device) -> None:
+    """Have what names no GPU use this one, in this thread; nothing for a CPU.
+
+    Of `cuda` without a number it is the first: the only one that is seen where a scheduler has
+    hidden the others.
+    """
+    if device.type == "cuda":
+        torch.cuda.set_device(device.index or 0)

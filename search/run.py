@@ -15,7 +15,7 @@ import torch
 from rich.console import Console
 
 from commands.errors import UserError, exit_status
-from mame_cnn.device import choose_device
+from mame_cnn.device import choose_device, make_current
 from mame_cnn.precision import choose_precision
 from search.displays.display import make_display
 from search.displays.events import EventDisplay, stop_with_parent
@@ -167,8 +167,7 @@ def _work(options: argparse.Namespace) -> int:
     stop_with_parent()
     torch.set_num_threads(int(n_threads))
     device = torch.device(name)
-    if device.type == "cuda":
-        torch.cuda.set_device(device)
+    make_current(device)
     options.quiet = True
     events = EventDisplay(sys.stdout)
     try:
