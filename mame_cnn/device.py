@@ -5,6 +5,14 @@ import torch
 from commands.errors import UserError
 
 
+class DeviceError(SystemExit):
+    """A GPU that has failed: no call of this process to it works any more, only a new process's.
+
+    So it ends the process, whatever it was busy with: workers of a search are replaced, and go on
+    from checkpoints.
+    """
+
+
 def choose_device(name: str) -> torch.device:
     """Return the device called `auto` (a GPU where there is one), `cpu`, `cuda` or `cuda:1`.
 
@@ -33,3 +41,14 @@ def make_current(device: torch.device) -> None:
     """
     if device.type == "cuda":
         torch.cuda.set_device(device.index or 0)
+
+
+def check_device(error: Exception) -> None:
+    """Raise `DeviceError` if torch tells by this error that the GPU itself has failed.
+
+    An illegal access, a failed assertion or a fault of its memory stay with the process; that
+    memory is short does not: see `mame_cnn.memory.room.is_shortage`, which is to be asked first.
+    """
+    if isinstance(error, torch.AcceleratorError):
+        reason = str(error).partition("\n")[0]
+        raise DeviceError(f"the GPU has failed: {reason}") from error

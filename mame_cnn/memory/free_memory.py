@@ -4,6 +4,7 @@ import ctypes
 import os
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import torch
@@ -37,7 +38,8 @@ def give_back(device: torch.device) -> None:
     2.36), so that a process grew by that much each time.
     """
     if device.type == "cuda":
-        torch.cuda.empty_cache()
+        with suppress(torch.AcceleratorError):  # a GPU that has failed gives nothing back
+            torch.cuda.empty_cache()
     elif sys.platform.startswith("linux"):
         malloc_trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
         if malloc_trim is not None:

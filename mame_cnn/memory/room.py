@@ -6,13 +6,22 @@ from typing import TypeVar
 
 import torch
 
+from mame_cnn.device import check_device
 from mame_cnn.memory.free_memory import give_back, usable_bytes
 from mame_cnn.memory.step_memory import StepMemory
 
 Result = TypeVar("Result")
 
-_SHORTAGES = ("DefaultCPUAllocator", "_STATUS_ALLOC_FAILED", "CUDA error: out of memory")
-"""Of torch on a CPU; of cuBLAS and cuDNN; of a GPU asked by others than torch's allocator."""
+_SHORTAGES = (
+    "DefaultCPUAllocator",
+    "_STATUS_ALLOC_FAILED",
+    "_ALLOCATION_FAILED",
+    "unable to find an engine to execute this computation",
+    "CUDA error: out of memory",
+)
+"""Of torch on a CPU; of cuBLAS; of cuDNN 9; of torch where cuDNN has no way to compute a layer,
+which it says as well when none of them gets its workspace; of a GPU asked by others than torch's
+allocator."""
 
 
 def halved_until_it_fits(wanted: int, need: StepMemory, device: torch.device) -> int:
@@ -39,11 +48,15 @@ def check_room(
 def within_memory(
     act: Callable[[], Result], n_members: int, need: StepMemory, device: torch.device
 ) -> Result:
-    """Return what `act` does; `MemoryError` where torch says that memory is short."""
+    """Return what `act` does; `MemoryError` where torch says that memory is short.
+
+    `DeviceError` where the GPU itself has failed.
+    """
     try:
         return act()
     except (RuntimeError, MemoryError) as error:
         if not is_shortage(error):
+            check_device(error)
             raise
         reason = str(error).partition("\n")[0]
     # Out here the exception is gone, and with it the tensors that its traceback held, but for

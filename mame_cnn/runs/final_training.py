@@ -15,6 +15,7 @@ from commands.errors import UserError
 from mame_cnn.cohorts.cohort import Cohort
 from mame_cnn.cohorts.progress import EpochResult
 from mame_cnn.configuration.config import Config
+from mame_cnn.device import DeviceError
 from mame_cnn.distribution.cohort import SharedCohort, with_largest_share
 from mame_cnn.distribution.processes import ALONE, Ranks, RanksLostError
 from mame_cnn.energy import meter_of
@@ -40,7 +41,7 @@ class FinalTraining:
     """Whether validation images were kept apart: else what was measured on them says nothing."""
     stopped_because: str
     is_interrupted: bool
-    """Whether Ctrl-C ended it, or the end of another process of the training."""
+    """Whether Ctrl-C ended it, the end of another process, or the failure of its GPU."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +50,7 @@ class Failed:
 
     reason: str
     is_interrupted: bool = False
-    """Whether Ctrl-C ended it, or the end of another process of the training."""
+    """Whether Ctrl-C ended it, the end of another process, or the failure of its GPU."""
 
 
 Ending = FinalTraining | Failed
@@ -68,8 +69,9 @@ def train_together(
     """Train a cohort; yield each member's place and what it left, as soon as it ended.
 
     A member ends when its budget is spent, validation stops improving, or its loss diverges.
-    Ctrl-C in an epoch, or the end of another process of the training, ends all that have an epoch
-    to keep; it is raised again if none has. Raises `MemoryError` if the cohort does not fit.
+    Ctrl-C in an epoch, the end of another process of the training, or the failure of its GPU ends
+    all that have an epoch to keep; it is raised again if none has. Raises `MemoryError` if the
+    cohort does not fit.
 
     Args:
         kept_epochs: of each member, the epoch after which it ends, whatever its budget, and
@@ -82,10 +84,13 @@ def train_together(
     )
     check_room(len(configs), need, device)
     keys = range(len(configs))
-    if ranks.n == 1:
-        cohort = Cohort(configs, keys, data, meter_of(device))
-    else:
-        cohort = SharedCohort(configs, keys, data, ranks)
+
+    def begin() -> Cohort:
+        if ranks.n > 1:
+            return SharedCohort(configs, keys, data, ranks)
+        return Cohort(configs, keys, data, meter_of(device))
+
+    cohort = within_memory(begin, len(configs), need, device)
     kept = kept_epochs or [None] * len(configs)
     members = {key: _Member(configs[key], kept[key]) for key in keys}
     try:
@@ -99,7 +104,7 @@ def train_together(
                 yield key, members.pop(key).ending()
             if ended and members:
                 cohort.drop(ended)
-    except (KeyboardInterrupt, RanksLostError) as error:
+    except (KeyboardInterrupt, RanksLostError, DeviceError) as error:
         if not any(member.kept for member in members.values()):
             raise
         interruption = str(error) or "Ctrl-C"

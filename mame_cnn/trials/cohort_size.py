@@ -9,12 +9,14 @@ import time
 from collections.abc import Callable, Iterator
 from functools import cache
 from itertools import islice
+from warnings import warn
 
 import torch
 from torch import Tensor
 
 from mame_cnn.cohorts.cohort import Cohort
 from mame_cnn.configuration.config import Config
+from mame_cnn.device import check_device
 from mame_cnn.inputs.batches import Batch
 from mame_cnn.inputs.device_data import DeviceData
 from mame_cnn.memory.free_memory import give_back
@@ -39,7 +41,10 @@ ROUND_STEPS = {"cpu": 1, "cuda": 4}
 
 
 def fastest_size(config: Config, data: DeviceData, *, most: int) -> int:
-    """Return how many networks like this one train most images a second, at most `most`."""
+    """Return how many networks like this one train most images a second, at most `most`.
+
+    Numbers that do not fit into memory, or that the device cannot compute, are none of them.
+    """
     device = data.scale.device
 
     @cache
@@ -48,7 +53,11 @@ def fastest_size(config: Config, data: DeviceData, *, most: int) -> int:
             return _images_per_s(config, size, data)
         except (RuntimeError, MemoryError) as error:
             if not is_shortage(error):
-                raise
+                check_device(error)
+                if size == 1:
+                    raise
+                reason = str(error).partition("\n")[0]
+                warn(f"{size} networks cannot train together: {reason}", stacklevel=2)
             return 0.0
 
     try:

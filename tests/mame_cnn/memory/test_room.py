@@ -4,8 +4,9 @@ from collections.abc import Callable
 import pytest
 import torch
 
+from mame_cnn.device import DeviceError
 from mame_cnn.memory import room
-from mame_cnn.memory.room import check_room, halved_until_it_fits, within_memory
+from mame_cnn.memory.room import check_room, halved_until_it_fits, is_shortage, within_memory
 from mame_cnn.memory.step_memory import StepMemory
 
 CPU = torch.device("cpu")
@@ -69,6 +70,31 @@ def test_a_failing_allocation_is_a_shortage_that_keeps_nothing_alive(
         within_memory(step, 2, NEED, CPU)
     assert made[0]() is None
     assert "allocate" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`",
+        "cuDNN error: CUDNN_STATUS_INTERNAL_ERROR_DEVICE_ALLOCATION_FAILED",
+        "cuDNN error: CUDNN_STATUS_INTERNAL_ERROR_HOST_ALLOCATION_FAILED",
+        "GET was unable to find an engine to execute this computation",
+        "FIND was unable to find an engine to execute this computation",
+        "CUDA error: out of memory",
+    ],
+)
+def test_shortages_that_libraries_of_gpus_tell_are_known(said: str) -> None:
+    assert is_shortage(RuntimeError(said))
+    assert is_shortage(torch.AcceleratorError(said))
+
+
+def test_a_gpu_that_has_failed_ends_the_process() -> None:
+    def step() -> None:
+        raise torch.AcceleratorError("CUDA error: an illegal memory access was encountered\nMore")
+
+    expected = "^the GPU has failed: CUDA error: an illegal memory access was encountered$"
+    with pytest.raises(DeviceError, match=expected):
+        within_memory(step, 2, NEED, CPU)
 
 
 def test_other_errors_are_left_alone() -> None:

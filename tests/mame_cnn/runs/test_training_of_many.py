@@ -1,6 +1,7 @@
 """Several final trainings: who trains together, what each leaves, and what goes wrong."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import pytest
@@ -165,13 +166,19 @@ def test_as_many_as_train_fastest_are_asked_for_once_a_shape(
     assert [places for places, _ in shown] == [(0, 1), (2,), (3,)]
 
 
-def test_ctrl_c_ends_what_trains_and_starts_nothing_new(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [(KeyboardInterrupt(), "Ctrl-C"), (torch.AcceleratorError("a fault"), "the GPU has failed")],
+)
+def test_what_ends_the_process_keeps_best_epochs_and_starts_nothing_new(
+    error: BaseException, reason: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     train_epoch, calls = Cohort.train_epoch, []
 
     def interrupted(cohort: Cohort) -> list[EpochResult]:
         calls.append(cohort)
         if len(calls) == 3:
-            raise KeyboardInterrupt
+            raise error
         return train_epoch(cohort)
 
     monkeypatch.setattr(Cohort, "train_epoch", interrupted)
@@ -179,4 +186,21 @@ def test_ctrl_c_ends_what_trains_and_starts_nothing_new(monkeypatch: pytest.Monk
     endings, shown = train(configs)
     assert sorted(endings) == [0, 1]
     assert all(trained(ending).is_interrupted for ending in endings.values())
+    assert all(reason in trained(ending).stopped_because for ending in endings.values())
     assert [epochs for _, epochs in shown] == [(1, 1), (2, 2)]
+
+
+def test_networks_that_cannot_be_made_for_want_of_memory_are_made_in_halves(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    make = Cohort.__init__
+
+    def short(cohort: Cohort, configs: Sequence[Config], *arguments: Any) -> None:
+        if len(configs) > 1:
+            raise torch.OutOfMemoryError("tried to allocate 2.00 GiB")
+        make(cohort, configs, *arguments)
+
+    monkeypatch.setattr(Cohort, "__init__", short)
+    endings, shown = train([make_config(seed=seed, epochs=1) for seed in range(2)])
+    assert all(isinstance(ending, FinalTraining) for ending in endings.values())
+    assert [places for places, _ in shown] == [(0,), (1,)]

@@ -3,6 +3,7 @@ import gc
 import pytest
 import torch
 
+from mame_cnn.device import DeviceError
 from mame_cnn.trials import cohort_size
 from mame_cnn.trials.cohort_size import best_size, fastest_size
 from tests.mame_cnn.factory import make_config, make_data
@@ -48,6 +49,34 @@ def test_sizes_for_which_memory_is_short_are_not_taken(monkeypatch: pytest.Monke
 
     monkeypatch.setattr(cohort_size, "_images_per_s", short)
     assert fastest_size(make_config(), DATA, most=16) == 2
+
+
+def test_sizes_that_the_device_cannot_compute_are_told_and_not_taken(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def unable(config: object, size: int, data: object) -> float:
+        if size > 2:
+            raise RuntimeError("cuDNN error: CUDNN_STATUS_NOT_SUPPORTED\nMore")
+        return 1e6 * size
+
+    monkeypatch.setattr(cohort_size, "_images_per_s", unable)
+    with pytest.warns(UserWarning, match="^4 networks cannot train together: cuDNN error: .*TED$"):
+        assert fastest_size(make_config(), DATA, most=16) == 2
+
+
+@pytest.mark.parametrize(
+    ("error", "raised"),
+    [(RuntimeError("no kernel"), RuntimeError), (torch.AcceleratorError("a fault"), DeviceError)],
+)
+def test_what_one_network_raises_is_raised(
+    error: Exception, raised: type[BaseException], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def failing(config: object, size: int, data: object) -> float:
+        raise error
+
+    monkeypatch.setattr(cohort_size, "_images_per_s", failing)
+    with pytest.raises(raised):
+        fastest_size(make_config(), DATA, most=16)
 
 
 def test_trying_leaves_no_tensors_and_no_random_state_behind() -> None:

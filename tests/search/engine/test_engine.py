@@ -199,6 +199,19 @@ def test_errors_of_the_storage_are_not_taken_for_failed_training(tmp_path: Path)
     assert not any(FAILURE in trial.user_attrs for trial in trials)
 
 
+def test_a_trainer_that_ends_the_process_loses_its_trials_and_fails_none(tmp_path: Path) -> None:
+    def end(member: Member, epoch: int) -> None:
+        if epoch == 2:
+            raise SystemExit("the GPU has failed")
+
+    with pytest.raises(SystemExit, match="the GPU has failed"):
+        searched(tmp_path, 4, trainer=FakeTrainer(before_epoch=end), cohort=2)
+    trials = trials_in(tmp_path)
+    assert [trial.user_attrs[LOST] for trial in trials] == ["its search ended with SystemExit"] * 2
+    outcome = searched(tmp_path, 4, cohort=2)
+    assert (outcome.standing.n_complete, outcome.standing.n_failed) == (4, 0)
+
+
 def test_a_search_that_failed_leaves_nothing_running_for_the_next_in_the_same_process(
     tmp_path: Path,
 ) -> None:
