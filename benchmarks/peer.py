@@ -6,7 +6,6 @@ process where nothing of this project runs, nor its settings of the allocator an
 
 import argparse
 import json
-import resource
 import sys
 import time
 from collections.abc import Sequence
@@ -20,6 +19,7 @@ from torchvision import transforms
 from torchvision.datasets import ImageFolder
 
 from benchmarks.experiments import BATCH_SIZE, EXPERIMENTS, Experiment
+from benchmarks.peak import peak_mib
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -40,13 +40,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         n_workers=options.loader_workers,
         is_persistent=options.persistent,
     )
-    own, children = (
-        resource.getrusage(who).ru_maxrss
-        for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
-    )
-    # Of the children the largest is known; what they share with this process counts each time.
-    peak_mib = (own + options.loader_workers * children) / 1024
-    print(json.dumps({"images_per_s": rate, "peak_mib": peak_mib}))
+    peak = peak_mib(options.device, n_children=options.loader_workers)
+    print(json.dumps({"images_per_s": rate, "peak_mib": peak}))
     return 0
 
 

@@ -7,7 +7,6 @@ memory, and peak memory can be told.
 
 import argparse
 import json
-import resource
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -20,6 +19,7 @@ import torch
 
 from benchmarks import roofline
 from benchmarks.experiments import AUGMENTATION, EXPERIMENTS, Experiment
+from benchmarks.peak import peak_mib
 from benchmarks.report import Columns, make_parser, measured, publish, untouched
 from commands.arguments import whole
 from commands.errors import exit_status
@@ -126,8 +126,7 @@ def _measure(options: argparse.Namespace) -> dict[str, float]:
     [name], [image_size] = options.experiments, options.image_sizes
     device = choose_device(options.device)
     rate = _our_images_per_s(options.data, image_size, EXPERIMENTS[name], device)
-    kib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return {"images_per_s": rate, "peak_mib": kib / 1024}
+    return {"images_per_s": rate, "peak_mib": peak_mib(device)}
 
 
 def _our_images_per_s(

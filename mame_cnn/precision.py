@@ -4,6 +4,9 @@ Weights, gradients, dense layers, losses and update rules stay in float32 either
 what convolutions and the layers between them read and write. `python -m benchmarks.precision`
 checks what that does to accuracy. The choice follows from the hardware alone, not from a
 measurement, whose noise would make the same command give other numbers.
+
+float32 is what torch makes of it: on GPUs since Ampere its convolutions round their inputs to 10
+bits of mantissa (TF32) unless `torch.backends.cudnn.conv.fp32_precision` is set to `ieee`.
 """
 
 import torch

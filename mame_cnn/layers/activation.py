@@ -31,7 +31,8 @@ class CohortPReLU(nn.Module):
             slopes = self.weight.expand(-1, channels).reshape(1, -1, 1, 1)
         else:
             slopes = self.weight.unsqueeze(1)  # [T, 1, 1] or [T, 1, F]
-        return torch.where(outputs > 0, outputs, slopes * outputs)
+        # In the precision of the maps: slopes of float32 would make float32 of all that follows.
+        return torch.where(outputs > 0, outputs, slopes.to(outputs.dtype) * outputs)
 
 
 # Slopes and shapes are torch's defaults: leaky 0.01, ELU alpha 1, exact GELU.

@@ -45,6 +45,17 @@ def test_values_and_gradients_are_those_of_torchs_prelu(
         torch.testing.assert_close(slopes.grad[slot], plain.weight.grad)
 
 
+@pytest.mark.parametrize("shape", [(2, T * WIDTH, 3, 3), (T, 2, WIDTH)])
+def test_learnt_slopes_keep_the_precision_of_what_they_scale(shape: tuple[int, ...]) -> None:
+    layer = make_activation("prelu", T, WIDTH)
+    slopes = slopes_of(layer)
+    found = layer(torch.ones(shape, dtype=torch.bfloat16))
+    assert found.dtype == torch.bfloat16
+    found.sum().backward()
+    assert slopes.grad is not None
+    assert slopes.grad.dtype == torch.float32
+
+
 def test_a_slope_a_unit_adds_as_many_weights_as_there_are_units() -> None:
     def count(activation: str) -> int:
         config = make_config(activation=activation, width=4, width_growth=1.0, dense_width=6)
