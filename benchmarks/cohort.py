@@ -8,7 +8,7 @@ On a CPU a toy will do: --images 256 --image-sizes 32 --sizes 1 2 --epochs 1
 """
 
 import argparse
-import gc
+import json
 import sys
 import tempfile
 import time
@@ -16,16 +16,14 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from itertools import product
 from pathlib import Path
-from statistics import median
 
 import torch
 
 from benchmarks.experiments import AUGMENTATION, EXPERIMENTS
-from benchmarks.report import Result, make_parser, publish, verdict
-from benchmarks.roofline import synchronise
+from benchmarks.report import Result, make_parser, measured, publish, verdict
 from benchmarks.studies import run_study
 from benchmarks.synthetic import N_TRAIN, N_VAL, mame_shaped
-from benchmarks.techniques import TECHNIQUES, Epoch, Technique
+from benchmarks.techniques import LONGEST_MESSAGE, TECHNIQUES, Technique, measure
 from commands.arguments import whole
 from commands.errors import UserError, exit_status
 from mame_cnn.configuration.config import Config
@@ -34,14 +32,12 @@ from mame_cnn.data.dataset import Dataset
 from mame_cnn.data.load import load_dataset
 from mame_cnn.device import choose_device, make_current
 from mame_cnn.families.network import infeasible
-from mame_cnn.inputs.batches import n_steps_per_epoch
-from mame_cnn.inputs.device_data import DeviceData, to_device
+from mame_cnn.inputs.device_data import to_device
 from mame_cnn.precision import choose_precision
 from mame_cnn.trials.trainer import ImageTrainer
 
 GOAL_EPOCH_S, GOAL_RATIO, GOAL_STUDY_S = 0.35, 5.0, 300.0
 _SETTING = ("image_size", "experiment", "batch_size")
-_LONGEST_MESSAGE = 200
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -51,6 +47,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     make_current(device)  # streams, graphs and peak memory are the current GPU's
     lacking = {name: _lacking(TECHNIQUES[name], device) for name in options.techniques}
     techniques = [name for name, reason in lacking.items() if reason is None]
+    if options.measure:
+        [image_size] = options.image_sizes
+        [result] = _results_at(image_size, techniques, options, device)
+        print(json.dumps(result))
+        return 0
     results = [
         result
         for image_size in options.image_sizes
@@ -99,6 +100,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--study", action="store_true", help="also time a study of default settings")
     add("--space", type=Path, default=Path("spaces/regularization.py"), metavar="SPACE.py")
     add("--study-trials", type=positive, default=50, metavar="N")
+    add("--measure", action="store_true", help=argparse.SUPPRESS)
     add("--study-epochs", type=positive, default=30, metavar="E")
     return parser
 
@@ -133,18 +135,45 @@ def _results_at(
         configs = _configs(experiment, batch_size, size, dataset)
         if infeasible(configs[0].network, image_size):
             continue
-        technique = TECHNIQUES[name]
-        data = replace(resident, precision=choose_precision(technique.precision, device))
-        result = {
+        setting = {
             "image_size": image_size,
             "experiment": experiment,
             "batch_size": batch_size,
             "technique": name,
             "size": size,
-            **_measure(technique, configs, data, options.epochs),
         }
+        technique = TECHNIQUES[name]
+        if technique.needs_gpu and not options.measure:
+            result = {**setting, **_measured_apart(setting, options, device)}
+        else:
+            data = replace(resident, precision=choose_precision(technique.precision, device))
+            result = {**setting, **measure(technique, configs, data, options.epochs)}
         print({**result, "epochs_s": None}, file=sys.stderr, flush=True)
         yield result
+
+
+def _measured_apart(setting: Result, options: argparse.Namespace, device: torch.device) -> Result:
+    """Measure in a process of its own: after a capture that fails, a process may measure wrong.
+
+    Torch 2.11's allocator may then stay in it: https://github.com/pytorch/pytorch/issues/180395.
+    """
+    given = {
+        "--data": options.data,
+        "--device": device,
+        "--images": options.images,
+        "--epochs": options.epochs,
+        "--image-sizes": setting["image_size"],
+        "--experiments": setting["experiment"],
+        "--batch-sizes": setting["batch_size"],
+        "--techniques": setting["technique"],
+        "--sizes": setting["size"],
+    }
+    words = [word for pair in given.items() for word in pair]
+    try:
+        found: Result = measured("benchmarks.cohort", "--measure", *words)
+    except UserError as error:
+        return {"failure": str(error)[:LONGEST_MESSAGE]}
+    return found
 
 
 def _configs(experiment: str, batch_size: int, size: int, dataset: Dataset) -> list[Config]:
@@ -161,42 +190,6 @@ def _configs(experiment: str, batch_size: int, size: int, dataset: Dataset) -> l
         )
         for slot in range(size)
     ]
-
-
-def _measure(
-    technique: Technique, configs: Sequence[Config], data: DeviceData, n_epochs: int
-) -> Result:
-    """Return the seconds of an epoch after a first one, images/s and the device's peak memory."""
-    is_gpu = data.scale.device.type == "cuda"
-    gc.collect()
-    if is_gpu:
-        torch.cuda.empty_cache()
-        torch.cuda.reset_peak_memory_stats()
-    try:
-        epoch = technique.make(configs, data)
-        epochs_s = [_seconds(epoch, data.scale.device) for _ in range(n_epochs + 1)][1:]
-    except (RuntimeError, MemoryError) as error:  # too large, or cannot be compiled or captured
-        first_line = (str(error).splitlines() or [""])[0]
-        return {"failure": f"{type(error).__name__}: {first_line}"[:_LONGEST_MESSAGE]}
-    epoch_s = median(epochs_s)
-    batch_size = min(configs[0].training.batch_size, len(data.train))
-    n_images = batch_size * n_steps_per_epoch(len(data.train), batch_size)
-    return {
-        "failure": None,
-        "epoch_s": epoch_s,
-        "epochs_s": epochs_s,
-        "images_per_s": len(configs) * n_images / epoch_s,
-        "peak_mib": torch.cuda.max_memory_allocated() / 2**20 if is_gpu else None,
-    }
-
-
-def _seconds(epoch: Epoch, device: torch.device) -> float:
-    """Return the seconds of an epoch; nothing is in flight before and after."""
-    synchronise(device)
-    started_s = time.perf_counter()
-    epoch()
-    synchronise(device)
-    return time.perf_counter() - started_s
 
 
 def add_ratios(results: Sequence[Result]) -> None:

@@ -4,16 +4,24 @@ As this project does, compiled, as one CUDA graph, or as a graph each on a strea
 Experiments on speed alone: what pays moves into `mame_cnn`.
 """
 
+import gc
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from statistics import median
 
 import torch
 
+from benchmarks.report import Result
+from benchmarks.roofline import synchronise
 from benchmarks.static_step import StaticStep
 from mame_cnn.cohorts.cohort import Cohort
 from mame_cnn.configuration.config import Config
+from mame_cnn.inputs.batches import n_steps_per_epoch
 from mame_cnn.inputs.device_data import DeviceData
 
+LONGEST_MESSAGE = 200
+"""Letters of a failure."""
 Epoch = Callable[[], None]
 """Trains every network for one epoch and validates it."""
 
@@ -97,3 +105,39 @@ TECHNIQUES: Mapping[str, Technique] = {
     "graph": Technique("bfloat16", _graph, needs_gpu=True),
     "streams": Technique("bfloat16", _streams, needs_gpu=True),
 }
+
+
+def measure(
+    technique: Technique, configs: Sequence[Config], data: DeviceData, n_epochs: int
+) -> Result:
+    """Return the seconds of an epoch after a first one, images/s and the device's peak memory."""
+    is_gpu = data.scale.device.type == "cuda"
+    gc.collect()
+    if is_gpu:
+        torch.cuda.empty_cache()
+        torch.cuda.reset_peak_memory_stats()
+    try:
+        epoch = technique.make(configs, data)
+        epochs_s = [_seconds(epoch, data.scale.device) for _ in range(n_epochs + 1)][1:]
+    except (RuntimeError, MemoryError) as error:  # too large, or cannot be compiled or captured
+        first_line = (str(error).splitlines() or [""])[0]
+        return {"failure": f"{type(error).__name__}: {first_line}"[:LONGEST_MESSAGE]}
+    epoch_s = median(epochs_s)
+    batch_size = min(configs[0].training.batch_size, len(data.train))
+    n_images = batch_size * n_steps_per_epoch(len(data.train), batch_size)
+    return {
+        "failure": None,
+        "epoch_s": epoch_s,
+        "epochs_s": epochs_s,
+        "images_per_s": len(configs) * n_images / epoch_s,
+        "peak_mib": torch.cuda.max_memory_allocated() / 2**20 if is_gpu else None,
+    }
+
+
+def _seconds(epoch: Epoch, device: torch.device) -> float:
+    """Return the seconds of an epoch; nothing is in flight before and after."""
+    synchronise(device)
+    started_s = time.perf_counter()
+    epoch()
+    synchronise(device)
+    return time.perf_counter() - started_s

@@ -9,6 +9,7 @@ from benchmarks import cohort
 from benchmarks.report import Result
 from benchmarks.static_step import StaticStep
 from benchmarks.synthetic import N_CLASSES, mame_shaped
+from commands.errors import UserError
 from mame_cnn.cohorts.cohort import Cohort
 from tests.mame_cnn.factory import make_config, make_data
 
@@ -66,14 +67,43 @@ def test_ratios_are_to_one_network_in_the_same_setting() -> None:
     assert [one.get("ratio_to_best") for one in results] == [0.5, 1, 1.5, None, None]
 
 
+TOY = ["--images", "128", "--image-sizes", "16", "--epochs", "1", "--experiments", "7"]
+
+
+def test_graphs_are_measured_in_processes_of_their_own_whatever_becomes_of_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = []
+
+    def of_a_child(*command: object) -> Result:
+        asked.append(command)
+        if "2" in map(str, command):
+            raise UserError("python -m benchmarks.cohort: failed, as said above")
+        return {"failure": None, "epoch_s": 1.0, "epochs_s": [1.0], "images_per_s": 9.0}
+
+    monkeypatch.setattr(cohort, "measured", of_a_child)
+    monkeypatch.setattr(cohort, "_lacking", lambda technique, device: None)
+    path = tmp_path / "cohort.json"
+    some = ["--techniques", "graph", "--sizes", "1", "2", "--device", "cpu", "--json", str(path)]
+    assert cohort.main([*TOY, *some]) == 0
+    results = json.loads(path.read_text())["results"]
+    assert [one.get("images_per_s") for one in results] == [9.0, None]
+    assert results[1]["failure"] == "python -m benchmarks.cohort: failed, as said above"
+    # What a child is asked for is a command that measures one setting.
+    monkeypatch.undo()
+    module, *words = map(str, asked[0])
+    assert module == "benchmarks.cohort"
+    words[words.index("graph")] = "float32"
+    assert cohort.main(words) == 0
+
+
 def test_a_toy_run_says_what_a_cpu_cannot_measure(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     path = tmp_path / "cohort.json"
-    toy = ["--images", "128", "--image-sizes", "16", "--sizes", "1", "2", "--epochs", "1"]
-    some = ["--experiments", "7", "--techniques", "float32", "graph", "--device", "cpu"]
+    some = ["--techniques", "float32", "graph", "--sizes", "1", "2", "--device", "cpu"]
     study = ["--study", "--study-trials", "2", "--study-epochs", "1"]
-    assert cohort.main([*toy, *some, *study, "--json", str(path)]) == 0
+    assert cohort.main([*TOY, *some, *study, "--json", str(path)]) == 0
     assert "graph: skipped, it needs a CUDA device" in capsys.readouterr().out
     report = json.loads(path.read_text())
     assert [(one["technique"], one["size"]) for one in report["results"]] == [
