@@ -1,8 +1,13 @@
 """Which device to compute on."""
 
+import time
+
 import torch
 
 from commands.errors import UserError
+
+_POLL_S = 0.0005
+"""Of an epoch, half a step of the smallest networks at most."""
 
 
 class DeviceError(SystemExit):
@@ -52,3 +57,17 @@ def check_device(error: Exception) -> None:
     if isinstance(error, torch.AcceleratorError):
         reason = str(error).partition("\n")[0]
         raise DeviceError(f"the GPU has failed: {reason}") from error
+
+
+def wait_for(device: torch.device) -> None:
+    """Wait until a GPU has done all that it was given; a CPU has.
+
+    Torch's own wait takes a processor for itself, and hears no signal: of a GPU that waits for
+    another process, which has died, it never comes back.
+    """
+    if device.type != "cuda":
+        return
+    done = torch.cuda.Event()
+    done.record(torch.cuda.current_stream(device))
+    while not done.query():
+        time.sleep(_POLL_S)

@@ -23,6 +23,7 @@ from mame_cnn.cohorts.progress import EpochResult, Figures, Progress
 from mame_cnn.cohorts.rows import Snapshot, put, take
 from mame_cnn.configuration.config import Config
 from mame_cnn.configuration.fusion import fusion_key
+from mame_cnn.device import wait_for
 from mame_cnn.energy import UNMETERED, Meter
 from mame_cnn.inputs.batches import WHOLE, Batch, Epoch, View, epoch_batches, n_steps_per_epoch
 from mame_cnn.inputs.device_data import DeviceData, DeviceSplit
@@ -45,6 +46,7 @@ class Cohort:
         data: DeviceData,
         meter: Meter = UNMETERED,
         snapshots: Sequence[Snapshot | None] = (),
+        inputs: DeviceData | None = None,
     ):
         """Draw the members' first weights.
 
@@ -55,6 +57,7 @@ class Cohort:
             meter: of that device.
             snapshots: none, or one a member, from which it goes on; None: it begins. `ValueError`
                 if one does not fit.
+            inputs: what other members of this fusion key read already; None: it is found out.
         """
         self._fusion_key = fusion_key(configs[0])
         self._training, self._data_seed = configs[0].training, configs[0].data_seed
@@ -67,7 +70,7 @@ class Cohort:
         if any(fusion_key(config) != self._fusion_key for config in configs):
             raise ValueError(_ANOTHER_KEY)
         self.network = newborn(configs, data)
-        self.inputs = inputs_of(self.network, configs, self.data)
+        self.inputs = inputs or inputs_of(self.network, configs, self.data)
         """What the network reads: the data, or features in place of its images."""
         self.configs = list(configs)
         self.keys = list(keys)
@@ -101,6 +104,7 @@ class Cohort:
             self._flat.weights, self._flat.gradients, list(self._optimizer.state.values())
         )
         # Only here, once an epoch, the host waits for the device.
+        wait_for(self.data.scale.device)
         read = [column.double() for column in (*columns.values(), *vitals.values())]
         rows = torch.stack(read, dim=1).tolist()
         images_per_s = epoch.n_images / (time.perf_counter() - started_s)
@@ -126,7 +130,7 @@ class Cohort:
         snapshot. `ValueError` if one has another fusion key or its snapshot does not fit; then
         nothing has changed.
         """
-        newcomers = Cohort(configs, keys, self.data, snapshots=snapshots)
+        newcomers = Cohort(configs, keys, self.data, snapshots=snapshots, inputs=self.inputs)
         if newcomers._fusion_key != self._fusion_key:
             raise ValueError(_ANOTHER_KEY)
         self._averaging.admit(self._averaged, newcomers._averaging, newcomers._averaged)

@@ -108,6 +108,8 @@ def joined(ranks: Ranks, device: torch.device) -> Iterator[None]:
         _leave_ctrl_c_to_the_first()
     if device.type == "cuda":
         torch.cuda.set_device(device)
+        # NCCL's watchdog would end this process at once, and with it the best epoch.
+        os.environ.setdefault("TORCH_NCCL_ASYNC_ERROR_HANDLING", "0")
     dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
     yield
     if not _is_ending.is_set():  # else there may be nobody left to take leave of

@@ -167,9 +167,16 @@ def _split_to_device(split: Split, place: torch.device, label_place: torch.devic
 
 
 def with_validation(data: DeviceData) -> DeviceData:
-    """Return the data with the validation images among those to train on."""
+    """Return the data with the validation images among those to train on.
+
+    These images are held beside those of the data, on the host if a GPU has no room for both.
+    """
     labels = torch.cat([data.train.labels, data.val.labels])
-    images = torch.cat([data.train.images, data.val.images.to(data.train.images.device)])
+    parts = [data.train.images, data.val.images]
+    n_bytes, place = sum(part.nbytes for part in parts), data.train.images.device
+    if n_bytes > _MOST_FOR_IMAGES * _free_bytes(place):
+        place = _HOST
+    images = torch.cat([part.to(place) for part in parts])
     counts = torch.bincount(labels, minlength=data.n_classes)
     weights = len(labels) / (counts * data.n_classes)
     return replace(

@@ -137,6 +137,22 @@ def test_validation_images_that_are_trained_on_have_features_of_their_own(
     assert list(cache.glob("features-0123456789ab-with-val/*"))
 
 
+@pytest.mark.parametrize("digest", ["", "0123456789ab"])
+def test_latecomers_read_the_features_that_are_there(
+    own: tuple[Trained, Path, str], cache: Path, monkeypatch: pytest.MonkeyPatch, digest: str
+) -> None:
+    cohort = opened(transfer_config(*own), known_data(digest))
+    expected = Cohort([transfer_config(*own, seed=1)], [1], cohort.data).train_epoch()[0]
+    inputs = cohort.inputs
+    monkeypatch.setattr(PretrainedNetwork, "frozen_features", None)  # nobody is to ask for more
+    cohort.admit([transfer_config(*own, seed=1)], [1])
+    assert cohort.inputs is inputs
+    found = cohort.train_epoch()[1]
+    assert (found.train_loss, found.val_loss) == pytest.approx(
+        (expected.train_loss, expected.val_loss)
+    )
+
+
 def test_augmented_members_and_others_are_no_cohort(own: tuple[Trained, Path, str]) -> None:
     still = transfer_config(*own)
     flipped = transfer_config(*own, flip_horizontal=0.5)
