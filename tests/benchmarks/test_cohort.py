@@ -9,8 +9,10 @@ from benchmarks import cohort
 from benchmarks.report import Result
 from benchmarks.static_step import StaticStep
 from benchmarks.synthetic import N_CLASSES, mame_shaped
+from benchmarks.techniques import TECHNIQUES, measure
 from commands.errors import UserError
 from mame_cnn.cohorts.cohort import Cohort
+from mame_cnn.inputs.device_data import to_device
 from tests.mame_cnn.factory import make_config, make_data
 
 
@@ -32,6 +34,17 @@ def test_a_step_with_fixed_places_trains_as_the_project_does() -> None:
             )
     for name, tensor in plain.network.state_dict().items():
         torch.testing.assert_close(other.network.state_dict()[name], tensor, rtol=0, atol=1e-12)
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+@pytest.mark.parametrize("technique", ["graph", "streams"])
+def test_graphs_of_a_gpu_are_captured_and_repeated(technique: str) -> None:
+    device = torch.device("cuda")
+    data = to_device(mame_shaped(16, device, n_train=600, n_val=58), device)
+    configs = [make_config(seed=seed, image_size=16) for seed in (1, 2)]
+    result = measure(TECHNIQUES[technique], configs, data, n_epochs=2)
+    assert result["failure"] is None
 
 
 def test_made_images_are_of_mames_shape_and_the_same_each_time() -> None:

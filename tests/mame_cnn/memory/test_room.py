@@ -97,6 +97,18 @@ def test_a_gpu_that_has_failed_ends_the_process() -> None:
         within_memory(step, 2, NEED, CPU)
 
 
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+def test_a_gpu_that_is_full_is_a_shortage() -> None:
+    device = torch.device("cuda")
+    _, total = torch.cuda.mem_get_info(device)
+    with pytest.raises(MemoryError, match=r"^one network needs"):
+        within_memory(
+            lambda: torch.empty(2 * total, dtype=torch.uint8, device=device), 1, NEED, device
+        )
+    assert torch.ones(2, device=device).sum().item() == 2  # and the process goes on
+
+
 def test_other_errors_are_left_alone() -> None:
     with pytest.raises(RuntimeError, match="inconsistent tensor size"):
         within_memory(lambda: torch.ones(2) @ torch.ones(3), 1, NEED, CPU)

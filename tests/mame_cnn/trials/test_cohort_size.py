@@ -3,7 +3,9 @@ import gc
 import pytest
 import torch
 
+from mame_cnn.data.load import load_dataset
 from mame_cnn.device import DeviceError
+from mame_cnn.inputs.device_data import to_device
 from mame_cnn.trials import cohort_size
 from mame_cnn.trials.cohort_size import best_size, fastest_size
 from tests.mame_cnn.factory import make_config, make_data
@@ -77,6 +79,13 @@ def test_what_one_network_raises_is_raised(
     monkeypatch.setattr(cohort_size, "_images_per_s", failing)
     with pytest.raises(raised):
         fastest_size(make_config(), DATA, most=16)
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+def test_a_gpu_tells_how_many_train_fastest() -> None:
+    data = to_device(load_dataset("digits"), torch.device("cuda"), precision=torch.bfloat16)
+    assert fastest_size(make_config(image_size=32), data, most=4) in (1, 2, 4)
 
 
 def test_trying_leaves_no_tensors_and_no_random_state_behind() -> None:
