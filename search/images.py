@@ -175,9 +175,18 @@ def _trainer(
         data_seed=options.seed,
         device=device,
         precision=precision,
-        # Workers on the CPU share it; on GPUs each has its own.
-        n_sharing=(options.workers or 1) if device.type == "cpu" else 1,
+        n_sharing=n_sharing(device, options.workers, options.gpus_per_worker),
     )
+
+
+def n_sharing(device: torch.device, workers: int | None, gpus_per_worker: float | None) -> int:
+    """Return how many workers use a device together, and so the energy that it counts.
+
+    All share a CPU; each has a GPU of its own, but for shares of one on Ray.
+    """
+    if device.type == "cpu":
+        return workers or 1
+    return max(1, round(1 / gpus_per_worker)) if gpus_per_worker else 1
 
 
 def _possible(space: Space) -> dict[str, Sequence[Value]]:

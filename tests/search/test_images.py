@@ -2,9 +2,11 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import torch
 
 from mame_cnn.data.load import load_dataset
 from mame_cnn.models.model_file import write_model
+from search.images import n_sharing
 from search.run import main
 from tests.mame_cnn.small_models import make_model
 
@@ -22,6 +24,22 @@ SPACE = Space(
     epochs=1,
 )
 """
+
+
+@pytest.mark.parametrize(
+    ("device", "workers", "gpus_per_worker", "expected"),
+    [
+        ("cpu", 3, None, 3),
+        ("cpu", None, None, 1),
+        ("cuda:1", 4, None, 1),
+        ("cuda", 8, 0.25, 4),
+        ("cuda", 2, 1.0, 1),
+    ],
+)
+def test_workers_share_what_a_device_uses(
+    device: str, workers: int | None, gpus_per_worker: float | None, expected: int
+) -> None:
+    assert n_sharing(torch.device(device), workers, gpus_per_worker) == expected
 
 
 @pytest.mark.parametrize("splits", ["train", "train+val"])
