@@ -12,6 +12,7 @@ from optuna.trial import FrozenTrial
 
 from commands.telling import to_stderr
 from search.displays.display import Display, make_display
+from search.engine.claims import n_counted
 from search.engine.engine import search
 from search.engine.saving import DEFAULT_BETWEEN_S
 from search.engine.stopping import Stop, request
@@ -24,7 +25,7 @@ from search.sampling.samplers import SAMPLERS, Sampler, make_sampler
 from search.space import Space
 from search.storages.patience import Patience
 from search.storages.storage import DEFAULT_STORAGE, Place, open_storage
-from search.studies.methods import method
+from search.studies.methods import keep_method, method
 from search.studies.study import OpenStudy, check_name, open_study
 from search.trainer import Trainer
 from search.trials.outcome import Outcome
@@ -85,6 +86,8 @@ class Ready:
     trainer: Trainer
     sampler: Sampler
     pruner: Pruner
+    used: Mapping[str, str]
+    """The method of the search: see `search.studies.methods`."""
     n_expected: int
     """Trials that the study will have."""
 
@@ -95,6 +98,8 @@ class Ready:
             asked: the request to stop that was there before the search began.
         """
         settings, study = self.settings, self.opened.study
+        if n_counted(self.opened) < settings.trials:  # else nothing is searched
+            keep_method(self.opened, self.used)
         return search(
             self.opened,
             self.trainer,
@@ -154,14 +159,14 @@ def make_ready(
     pruner = make_pruner(settings.pruner, trainer.epochs)
     artifacts = open_artifacts(settings.artifacts, create=True)
     place = open_storage(settings.storage, create=not is_worker, patience=patience)
-    used = method(sampler_name, settings.pruner, settings.cohort)
-    opened = open_study(place, settings.study, space, trainer, used)
+    opened = open_study(place, settings.study, space, trainer)
     if opened.is_new and pictures is not None:
         _keep(opened.study, pictures, artifacts)
     n_expected = settings.trials
     if sampler_name == "grid":  # which ends with its last point
         n_expected = min(n_expected, space.n_grid_points() or n_expected)
-    return Ready(settings, opened, trainer, sampler, pruner, n_expected)
+    used = method(sampler_name, settings.pruner, settings.cohort)
+    return Ready(settings, opened, trainer, sampler, pruner, used, n_expected)
 
 
 def fitting_sampler(space: Space) -> str:

@@ -27,6 +27,6 @@ def begin(place: Place, study: Study, space: Space, pinned: Mapping[str, Any]) -
     asked = read_asked(study)
     own = {**study.user_attrs, **pinned}
     earlier = led_here(place.storage, own, asked.builds_on)
-    subject = Subject(study.study_name, asked, own, earlier)
+    subject = Subject(study.study_name, asked, pinned, earlier)
     head = entry(subject, None)
     write_copies(place, study, in_note=head, in_file=head)

@@ -8,7 +8,8 @@ from collections.abc import Mapping
 from typing import Any
 
 import optuna
-from optuna.study import Study
+
+from search.studies.study import OpenStudy
 
 ATTRIBUTE = "searched_with"
 
@@ -36,8 +37,11 @@ def read_methods(attrs: Mapping[str, Any]) -> list[dict[str, str]]:
     )
 
 
-def note_method(study: Study, used: Mapping[str, str]) -> None:
-    """Keep a method on the study, unless it is there; under the storage's lock."""
-    methods = read_methods(study.user_attrs)
-    if used not in methods:
-        study.set_user_attr(ATTRIBUTE, [*methods, dict(used)])
+def keep_method(opened: OpenStudy, used: Mapping[str, str]) -> None:
+    """Keep a method on the study, unless it is there."""
+    if used in read_methods(opened.study.user_attrs):
+        return
+    with opened.place.lock:
+        methods = read_methods(opened.study.user_attrs)
+        if used not in methods:  # another worker has not been faster
+            opened.study.set_user_attr(ATTRIBUTE, [*methods, dict(used)])

@@ -2,7 +2,6 @@
 
 import uuid
 import warnings
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import optuna
@@ -15,7 +14,6 @@ from search.files.checkpoints import IDENTITY
 from search.space import Space
 from search.storages.storage import Place
 from search.studies import pins
-from search.studies.methods import note_method, read_methods
 from search.studies.sound import check_sound, check_trainer
 from search.trainer import Trainer
 from search.trials.roll import Roll
@@ -43,18 +41,8 @@ class OpenStudy:
         return self.study.study_name
 
 
-def open_study(
-    place: Place,
-    name: str,
-    space: Space,
-    trainer: Trainer,
-    used: Mapping[str, str] | None = None,
-) -> OpenStudy:
-    """Make the study, or load it; refuse one begun with another space, data or objective.
-
-    Args:
-        used: the method with which it is searched now, kept with the study. See `methods`.
-    """
+def open_study(place: Place, name: str, space: Space, trainer: Trainer) -> OpenStudy:
+    """Make the study, or load it; refuse one begun with another space, data or objective."""
     check_name(name)
     check_trainer(trainer.data, trainer.objective)
     pinned = pins.pins(space, trainer)
@@ -65,26 +53,19 @@ def open_study(
         study = optuna.load_study(storage=place.storage, study_name=name, pruner=NopPruner())
         is_new = not study.get_trials(deepcopy=False) and not pins.is_pinned(study)
         if is_new:
-            _begin(place, study, space, trainer, used)
+            _begin(place, study, space, trainer)
     check_sound(study)
     pins.check(study, pinned)
-    if used and used not in read_methods(study.user_attrs):
-        with place.lock:
-            note_method(study, used)
     return OpenStudy(study, space, place, is_new)
 
 
-def _begin(
-    place: Place, study: Study, space: Space, trainer: Trainer, used: Mapping[str, str] | None
-) -> None:
+def _begin(place: Place, study: Study, space: Space, trainer: Trainer) -> None:
     from search.notebook.beginning import begin  # imports statistics, for new studies alone
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ExperimentalWarning)
         study.set_metric_names([trainer.metric])
     study.set_user_attr(IDENTITY, uuid.uuid4().hex[:12])
-    if used:
-        note_method(study, used)
     pinned = pins.pins(space, trainer)
     begin(place, study, space, pinned)
     pins.pin(study, pinned)

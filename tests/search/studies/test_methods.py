@@ -38,6 +38,13 @@ def test_the_notebook_tells_every_method_once_in_the_order_of_use(tmp_path: Path
     assert f"- and later with: sampler tpe, pruner none, cohort 1, {VERSION}\n" in text
 
 
+def test_a_search_that_has_nothing_to_do_is_no_method(tmp_path: Path) -> None:
+    entry_after(tmp_path, 1, "tpe")
+    text = entry_after(tmp_path, 1, "random")
+    assert "searched with: sampler tpe" in text
+    assert "sampler random" not in text
+
+
 def test_the_notebook_tells_what_trials_were_computed_with(tmp_path: Path) -> None:
     text = entry_after(tmp_path, 1, "random")
     shown = ", ".join(f"{name} {value}" for name, value in FakeTrainer().environment.items())
