@@ -6,6 +6,7 @@ trainers are made and handed to the engine, which knows no networks.
 
 import argparse
 from collections.abc import Mapping, Sequence
+from math import floor
 from pathlib import Path
 
 import torch
@@ -182,11 +183,13 @@ def _trainer(
 def n_sharing(device: torch.device, workers: int | None, gpus_per_worker: float | None) -> int:
     """Return how many workers use a device together, and so the energy that it counts.
 
-    All share a CPU; each has a GPU of its own, but for shares of one on Ray.
+    All share a CPU; each has a GPU of its own, but for shares of one on Ray, which puts as many on
+    one as fit.
     """
     if device.type == "cpu":
         return workers or 1
-    return max(1, round(1 / gpus_per_worker)) if gpus_per_worker else 1
+    n_fitting = floor(1 / gpus_per_worker + 1e-9) if gpus_per_worker else 1
+    return max(1, min(workers or n_fitting, n_fitting))
 
 
 def _possible(space: Space) -> dict[str, Sequence[Value]]:

@@ -34,6 +34,9 @@ SPACE = Space(
         ("cuda:1", 4, None, 1),
         ("cuda", 8, 0.25, 4),
         ("cuda", 2, 1.0, 1),
+        ("cuda", 8, 0.35, 2),
+        ("cuda", 8, 0.6, 1),
+        ("cuda", 1, 0.25, 1),
     ],
 )
 def test_workers_share_what_a_device_uses(
