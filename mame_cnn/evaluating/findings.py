@@ -153,7 +153,8 @@ def lines(findings: Findings, task: Task) -> Iterator[str]:
     yield from score_lines(measured)
     for other in findings.others:
         yield f"{other.split} accuracy for comparison: {other.scores.accuracy:.1%}"
-        yield from filter(None, [other.note])
+        if other.note:
+            yield other.note
     yield ""
     probs, labels = findings.answer.probs, findings.split.labels
     yield from pair_lines(probs, labels, task.dataset.classes)

@@ -213,7 +213,7 @@ def _use(path: Path) -> Iterator[str]:
 
 
 def _figure(value: object) -> str:
-    return f"{value:.3f}" if isinstance(value, float) else _text(value)
+    return f"{value:.3g}" if isinstance(value, float) else _text(value)
 
 
 def _table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:

@@ -61,7 +61,7 @@ def test_a_card_of_an_ensemble_names_every_network_and_what_combining_brought() 
         assert member.model.weights_digest in text
     for line in (
         "- combiner: mean",
-        "- gain in accuracy over the best member: 0.012",
+        "- gain in accuracy over the best member: 0.0123",
         "- folds: 5",
         "- new: 1",  # a figure that the card has no words for is not left out
     ):
