@@ -8,6 +8,7 @@ On a CPU a toy will do: --images 256 --image-sizes 32 --sizes 1 2 --epochs 1
 """
 
 import argparse
+import gc
 import json
 import sys
 import tempfile
@@ -33,6 +34,7 @@ from mame_cnn.data.load import load_dataset
 from mame_cnn.device import choose_device, make_current
 from mame_cnn.families.network import infeasible
 from mame_cnn.inputs.device_data import to_device
+from mame_cnn.memory.free_memory import give_back
 from mame_cnn.precision import choose_precision
 from mame_cnn.trials.trainer import ImageTrainer
 
@@ -148,7 +150,8 @@ def _results_at(
         else:
             data = replace(resident, precision=choose_precision(technique.precision, device))
             result = {**setting, **measure(technique, configs, data, options.epochs)}
-        print({**result, "epochs_s": None}, file=sys.stderr, flush=True)
+        if not options.measure:
+            print({**result, "epochs_s": None}, file=sys.stderr, flush=True)
         yield result
 
 
@@ -169,6 +172,8 @@ def _measured_apart(setting: Result, options: argparse.Namespace, device: torch.
         "--sizes": setting["size"],
     }
     words = [word for pair in given.items() for word in pair]
+    gc.collect()
+    give_back(device)
     try:
         found: Result = measured("benchmarks.cohort", "--measure", *words)
     except UserError as error:

@@ -1,13 +1,16 @@
 """Which device to compute on."""
 
+import math
 import time
 
 import torch
 
 from commands.errors import UserError
 
-_POLL_S = 0.0005
-"""Of an epoch, half a step of the smallest networks at most."""
+_SHORTEST_S, _LONGEST_S = 0.0005, 0.02
+_OVERTIME = 0.01
+"""What a wait may take too long, as a share of it. Who asks so seldom leaves the processor idle,
+by which `search.workers` tells a GPU that hangs."""
 
 
 class DeviceError(SystemExit):
@@ -48,26 +51,42 @@ def make_current(device: torch.device) -> None:
         torch.cuda.set_device(device.index or 0)
 
 
-def check_device(error: Exception) -> None:
-    """Raise `DeviceError` if torch tells by this error that the GPU itself has failed.
+def check_device(device: torch.device, error: Exception) -> None:
+    """Raise `DeviceError` if the device has failed: it is asked, whatever the error says.
 
-    An illegal access, a failed assertion or a fault of its memory stay with the process; that
-    memory is short does not: see `mame_cnn.memory.room.is_shortage`, which is to be asked first.
-    """
-    if isinstance(error, torch.AcceleratorError):
-        reason = str(error).partition("\n")[0]
-        raise DeviceError(f"the GPU has failed: {reason}") from error
-
-
-def wait_for(device: torch.device) -> None:
-    """Wait until a GPU has done all that it was given; a CPU has.
-
-    Torch's own wait takes a processor for itself, and hears no signal: of a GPU that waits for
-    another process, which has died, it never comes back.
+    An illegal access, a failed assertion or a fault of its memory stay with the process, and every
+    later call fails; a call that was refused, as for a grid too large, leaves a GPU as it was.
     """
     if device.type != "cuda":
         return
-    done = torch.cuda.Event()
-    done.record(torch.cuda.current_stream(device))
-    while not done.query():
-        time.sleep(_POLL_S)
+    try:
+        torch.cuda.synchronize(device)
+    except RuntimeError:
+        reason = str(error).partition("\n")[0]
+        raise DeviceError(f"{device} has failed: {reason}") from error
+
+
+def wait_for(device: torch.device) -> None:
+    """Wait until a GPU has done all that it was given; a CPU has."""
+    if device.type == "cuda":
+        wait_until(marked(device))
+
+
+def marked(device: torch.device) -> torch.cuda.Event:
+    """Return an event that comes once a GPU has done all that it was given so far."""
+    end = torch.cuda.Event()
+    end.record(torch.cuda.current_stream(device))
+    return end
+
+
+def wait_until(end: torch.cuda.Event, limit_s: float = math.inf) -> None:
+    """Wait for an event; `TimeoutError` if it takes longer than the limit.
+
+    Torch's own wait takes a processor for itself, and hears no signal.
+    """
+    started_s = time.monotonic()
+    while not end.query():
+        waited_s = time.monotonic() - started_s
+        if waited_s > limit_s:
+            raise TimeoutError
+        time.sleep(min(max(_SHORTEST_S, waited_s * _OVERTIME), _LONGEST_S))

@@ -96,7 +96,7 @@ class Trainer(Protocol):
     and how much there is, where members do not fit; the engine then tries fewer. `open` and
     `admit` raise `ValueError` for a member whose state is damaged or another network's; the
     engine then lets it begin again. Any of them raises `SystemExit` where this process can train
-    no more, as when its GPU has failed: no trial fails by that, and another process goes on.
+    no more, as when its GPU has failed: trials are lost by that, and another process goes on.
     """
 
     @property

@@ -57,7 +57,7 @@ class Cohort:
             meter: of that device.
             snapshots: none, or one a member, from which it goes on; None: it begins. `ValueError`
                 if one does not fit.
-            inputs: what other members of this fusion key read already; None: it is found out.
+            inputs: what the cohort reads that they are to join; None: it is found out.
         """
         self._fusion_key = fusion_key(configs[0])
         self._training, self._data_seed = configs[0].training, configs[0].data_seed
@@ -104,7 +104,7 @@ class Cohort:
             self._flat.weights, self._flat.gradients, list(self._optimizer.state.values())
         )
         # Only here, once an epoch, the host waits for the device.
-        wait_for(self.data.scale.device)
+        self._wait()
         read = [column.double() for column in (*columns.values(), *vitals.values())]
         rows = torch.stack(read, dim=1).tolist()
         images_per_s = epoch.n_images / (time.perf_counter() - started_s)
@@ -224,6 +224,10 @@ class Cohort:
             n_images += labels.shape[-1]
             n_steps += 1
         return losses / n_steps, n_correct / n_images
+
+    def _wait(self) -> None:
+        """Wait for what the device was given."""
+        wait_for(self.data.scale.device)
 
     def _share_of_batch(self) -> slice:
         """Return which images of every batch are trained on here: all of them."""

@@ -14,6 +14,7 @@ from mame_cnn.cohorts.cohort import Cohort
 from mame_cnn.cohorts.flat import FlatParameters
 from mame_cnn.configuration.config import Config
 from mame_cnn.distribution.layers import Shard, share_layers
+from mame_cnn.distribution.pace import Pace
 from mame_cnn.distribution.processes import Ranks
 from mame_cnn.families.network import CohortNetwork
 from mame_cnn.inputs.batches import Batch
@@ -61,6 +62,7 @@ class SharedCohort(Cohort):
             ranks: the processes.
         """
         self._ranks = ranks
+        self._pace = Pace(data.scale.device)
         self._shard = Shard(ranks, min(configs[0].training.batch_size, len(data.train)))
         super().__init__(configs, keys, data)
         share_layers(self.network, self._shard)
@@ -82,6 +84,7 @@ class SharedCohort(Cohort):
             sums[0] += loss * share
             sums[1] += (logits.argmax(-1) == own).sum(1)
             n_steps += 1
+            self._pace.step_queued()
         losses, n_correct = self._ranks.sum(sums)
         # GPUs of different models may round differently, and stop in different epochs then.
         for tensor in self._averaged():
@@ -104,6 +107,10 @@ class SharedCohort(Cohort):
         loss, accuracy = super()._validate()
         loss, accuracy = self._ranks.take_first(torch.stack([loss.double(), accuracy]))
         return loss, accuracy
+
+    def _wait(self) -> None:
+        """Wait for what the device was given, and so for the other processes."""
+        self._pace.finish()
 
     def _share_of_batch(self) -> slice:
         """Return this process's rows; it neither gathers nor augments those of others."""

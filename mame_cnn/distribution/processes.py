@@ -108,7 +108,7 @@ def joined(ranks: Ranks, device: torch.device) -> Iterator[None]:
         _leave_ctrl_c_to_the_first()
     if device.type == "cuda":
         torch.cuda.set_device(device)
-        # NCCL's watchdog would end this process at once, and with it the best epoch.
+        # NCCL's watchdog would end this process at once, and with it the best epoch: see `Pace`.
         os.environ.setdefault("TORCH_NCCL_ASYNC_ERROR_HANDLING", "0")
     dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
     yield
@@ -153,17 +153,17 @@ def _noticing_loss(ranks: Ranks) -> Iterator[None]:
     except RuntimeError as error:
         if _is_ending.is_set() and not ranks.is_first:
             os._exit(130)  # the first one has ended; there is nothing more to do or say
-        _begin_to_end()
+        begin_to_end()
         reason = next(iter(str(error).splitlines()), "")
         raise RanksLostError(f"another process of the training has ended ({reason})") from error
 
 
 def _stop(number: int, frame: FrameType | None) -> None:
-    _begin_to_end()
+    begin_to_end()
     raise KeyboardInterrupt
 
 
-def _begin_to_end() -> None:
+def begin_to_end() -> None:
     """Have time to write what there is: torchrun sends SIGTERM to whoever has not ended."""
     _is_ending.set()
     signal.signal(signal.SIGTERM, signal.SIG_IGN)

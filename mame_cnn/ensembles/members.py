@@ -162,6 +162,7 @@ class MemberTraining:
         check_feasible([job.config for job in missing], self.data, names)
         epochs = max(job.kept_epoch or job.config.training.epochs for job in missing)
         display = TrainingDisplay(self.console, names, epochs)
+        is_interrupted = False
         with display.shown():
             for place, ending in train_all(
                 [job.config for job in missing],
@@ -172,13 +173,16 @@ class MemberTraining:
             ):
                 job = missing[place]
                 if ending.is_interrupted:
-                    raise KeyboardInterrupt
+                    is_interrupted = True
+                    continue
                 if isinstance(ending, Failed):
                     yield job, ending
                     continue
                 run = self.keeper.keep(job.config, job.provenance, ending, self._places(job))
                 model = read_model(run / WEIGHTS)
                 yield job, Member(run.name, f"{self.room}/{run.name}", model)
+        if is_interrupted:
+            raise KeyboardInterrupt
 
     def _places(self, job: Job) -> Iterator[Path]:
         parent = self.folder / self.room

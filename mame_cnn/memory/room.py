@@ -16,12 +16,13 @@ _SHORTAGES = (
     "DefaultCPUAllocator",
     "_STATUS_ALLOC_FAILED",
     "_ALLOCATION_FAILED",
-    "unable to find an engine to execute this computation",
     "CUDA error: out of memory",
 )
-"""Of torch on a CPU; of cuBLAS; of cuDNN 9; of torch where cuDNN has no way to compute a layer,
-which it says as well when none of them gets its workspace; of a GPU asked by others than torch's
-allocator."""
+"""Of torch on a CPU; of cuBLAS; of cuDNN 9; of a GPU asked by others than torch's allocator."""
+_NO_ENGINE = "unable to find an engine to execute this computation"
+"""Of torch where cuDNN has no way to compute a layer, also when none gets its workspace."""
+_MUCH = 0.5
+"""Of what is free: a step that needs more may well have left too little for a workspace."""
 
 
 def halved_until_it_fits(wanted: int, need: StepMemory, device: torch.device) -> int:
@@ -55,8 +56,10 @@ def within_memory(
     try:
         return act()
     except (RuntimeError, MemoryError) as error:
-        if not is_shortage(error):
-            check_device(error)
+        if not is_shortage(error) and not (
+            _NO_ENGINE in str(error) and need.total(n_members) > _MUCH * usable_bytes(device)
+        ):
+            check_device(device, error)
             raise
         reason = str(error).partition("\n")[0]
     # Out here the exception is gone, and with it the tensors that its traceback held, but for

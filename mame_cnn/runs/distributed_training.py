@@ -75,16 +75,18 @@ def train_in_turn(
         kept_epochs: as of `train_all`.
     """
     for place, config in enumerate(configs):
+        is_interrupted = False
         try:
-            [(_, ending)] = train_together(
+            for _, ending in train_together(
                 [config],
                 data,
                 partial(on_epoch, (place,)),
                 kept_epochs=kept_epochs and [kept_epochs[place]],
                 ranks=ranks,
-            )
+            ):
+                yield place, ending
+                is_interrupted |= ending.is_interrupted
         except MemoryError as error:
             raise UserError(too_large(error)) from error
-        yield place, ending
-        if ending.is_interrupted:
+        if is_interrupted:
             return

@@ -3,7 +3,7 @@
 Configurations that share a fusion key train as one cohort; one alone is a cohort of one.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -17,7 +17,7 @@ from mame_cnn.cohorts.progress import EpochResult
 from mame_cnn.configuration.config import Config
 from mame_cnn.device import DeviceError
 from mame_cnn.distribution.cohort import SharedCohort, with_largest_share
-from mame_cnn.distribution.processes import ALONE, Ranks, RanksLostError
+from mame_cnn.distribution.processes import ALONE, Ranks, RanksLostError, begin_to_end
 from mame_cnn.energy import meter_of
 from mame_cnn.families.network import infeasible
 from mame_cnn.inputs.device_data import DeviceData
@@ -41,7 +41,7 @@ class FinalTraining:
     """Whether validation images were kept apart: else what was measured on them says nothing."""
     stopped_because: str
     is_interrupted: bool
-    """Whether Ctrl-C ended it, the end of another process, or the failure of its GPU."""
+    """Whether Ctrl-C ended it, the end of another process, or its GPU's failure."""
 
 
 @dataclass(frozen=True)
@@ -69,9 +69,9 @@ def train_together(
     """Train a cohort; yield each member's place and what it left, as soon as it ended.
 
     A member ends when its budget is spent, validation stops improving, or its loss diverges.
-    Ctrl-C in an epoch, the end of another process of the training, or the failure of its GPU ends
-    all that have an epoch to keep; it is raised again if none has. Raises `MemoryError` if the
-    cohort does not fit.
+    Ctrl-C in an epoch, or the end of another process of the training, ends all that have an epoch
+    to keep; it is raised again if none has. So does a GPU that fails, and `DeviceError` is raised
+    once they are kept. Raises `MemoryError` if the cohort does not fit.
 
     Args:
         kept_epochs: of each member, the epoch after which it ends, whatever its budget, and
@@ -104,11 +104,24 @@ def train_together(
                 yield key, members.pop(key).ending()
             if ended and members:
                 cohort.drop(ended)
-    except (KeyboardInterrupt, RanksLostError, DeviceError) as error:
+    except (KeyboardInterrupt, RanksLostError) as error:
         if not any(member.kept for member in members.values()):
             raise
-        interruption = str(error) or "Ctrl-C"
-        yield from ((key, member.ending(interruption)) for key, member in members.items())
+        yield from _interrupted(members, str(error) or "Ctrl-C")
+    except DeviceError as error:
+        if not ranks.is_first:  # whose end tells torchrun, and so the first one
+            raise DeviceError(f"process {ranks.rank} of {ranks.n}: {error}") from error
+        if ranks.n > 1:
+            begin_to_end()
+        if any(member.kept for member in members.values()):
+            yield from _interrupted(members, str(error))
+        raise
+
+
+def _interrupted(
+    members: Mapping[int, "_Member"], reason: str
+) -> Iterator[tuple[int, "FinalTraining | Failed"]]:
+    return ((key, member.ending(reason)) for key, member in members.items())
 
 
 def train_to_the_end(

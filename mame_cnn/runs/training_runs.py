@@ -56,7 +56,8 @@ def train_runs(
     """Train a configuration with every seed; return the folders of the runs.
 
     Raises `UserError` for what a user can mend, and for seeds that failed once all others are
-    kept; `KeyboardInterrupt` once what Ctrl-C interrupted is kept.
+    kept; `KeyboardInterrupt` once what Ctrl-C interrupted is kept, `DeviceError`, which ends a
+    process, once that is kept which a GPU's failure interrupted.
 
     Args:
         out: the run's folder; of several seeds the folder of their runs, `seed-01` and so on.

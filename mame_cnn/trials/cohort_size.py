@@ -9,11 +9,11 @@ import time
 from collections.abc import Callable, Iterator
 from functools import cache
 from itertools import islice
-from warnings import warn
 
 import torch
 from torch import Tensor
 
+from commands.telling import to_stderr
 from mame_cnn.cohorts.cohort import Cohort
 from mame_cnn.configuration.config import Config
 from mame_cnn.device import check_device
@@ -53,11 +53,11 @@ def fastest_size(config: Config, data: DeviceData, *, most: int) -> int:
             return _images_per_s(config, size, data)
         except (RuntimeError, MemoryError) as error:
             if not is_shortage(error):
-                check_device(error)
+                check_device(device, error)
                 if size == 1:
                     raise
                 reason = str(error).partition("\n")[0]
-                warn(f"{size} networks cannot train together: {reason}", stacklevel=2)
+                to_stderr(f"{size} networks cannot train together: {reason}")
             return 0.0
 
     try:

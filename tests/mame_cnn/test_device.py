@@ -1,11 +1,11 @@
 import signal
-from types import FrameType
 
 import pytest
 import torch
 
 from commands.errors import UserError
-from mame_cnn.device import choose_device, make_current, wait_for
+from mame_cnn.device import choose_device, make_current, marked, wait_for, wait_until
+from tests.mame_cnn.fake_gpu import FakeGpu, fake_gpu
 
 
 @pytest.fixture
@@ -37,49 +37,35 @@ def test_a_gpu_that_is_not_there_is_a_mistake(monkeypatch: pytest.MonkeyPatch) -
         choose_device("cuda:1")
 
 
-class FakeEvent:
-    """An event of a GPU that is done after so many questions, or never."""
-
-    n_until_done = 0
-
-    def __init__(self) -> None:
-        self.recorded: object = None
-
-    def record(self, stream: object) -> None:
-        self.recorded = stream
-
-    def query(self) -> bool:
-        assert self.recorded == "the stream of cuda:1"
-        FakeEvent.n_until_done -= 1
-        return FakeEvent.n_until_done == 0
+SECONDS = 60.0
+GPU = torch.device("cuda:1")
 
 
 @pytest.fixture
-def fake_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(torch.cuda, "Event", FakeEvent)
-    monkeypatch.setattr(torch.cuda, "current_stream", lambda device: f"the stream of {device}")
+def gpu(monkeypatch: pytest.MonkeyPatch) -> FakeGpu:
+    return fake_gpu(monkeypatch, SECONDS)
 
 
-@pytest.mark.usefixtures("fake_gpu")
-def test_a_gpu_is_waited_for_until_it_is_done(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(FakeEvent, "n_until_done", 3)
-    wait_for(torch.device("cuda:1"))
-    assert FakeEvent.n_until_done == 0
+def test_a_gpu_is_waited_for_by_asking_it_ever_more_seldom(gpu: FakeGpu) -> None:
+    wait_for(GPU)
+    assert gpu.marked == ["the stream of cuda:1"]
+    assert SECONDS <= gpu.monotonic() < 1.01 * SECONDS
+    assert gpu.sleeps[0] < 0.001
+    assert len(gpu.sleeps) < 100 * SECONDS  # of microseconds each: far from 1 % of a processor
 
 
-@pytest.mark.usefixtures("fake_gpu")
-def test_a_signal_is_heard_while_a_gpu_never_ends(monkeypatch: pytest.MonkeyPatch) -> None:
-    def stop(number: int, frame: FrameType | None) -> None:
-        raise KeyboardInterrupt
+def test_a_wait_has_an_end(gpu: FakeGpu) -> None:
+    with pytest.raises(TimeoutError):
+        wait_until(marked(GPU), SECONDS / 2)
+    assert SECONDS / 2 < gpu.monotonic() < SECONDS
 
-    before = signal.signal(signal.SIGALRM, stop)
-    signal.setitimer(signal.ITIMER_REAL, 0.05)
-    try:
-        with pytest.raises(KeyboardInterrupt):
-            wait_for(torch.device("cuda:1"))
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, before)
+
+def test_signals_are_heard_while_a_gpu_is_waited_for(
+    gpu: FakeGpu, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(gpu, "sleep", lambda _: signal.raise_signal(signal.SIGINT))
+    with pytest.raises(KeyboardInterrupt):
+        wait_for(GPU)
 
 
 def test_a_cpu_is_not_waited_for() -> None:

@@ -105,6 +105,23 @@ def test_the_steps_do_nothing_that_waits(shape: Shape) -> None:
     assert losses.isfinite().all()
 
 
+def test_an_epoch_waits_for_the_device_in_a_way_that_hears_signals_and_then_reads(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    cohort = in_different_epochs(SHAPES[0], make_data())
+    done: list[object] = []
+    tolist = Tensor.tolist
+
+    def read(tensor: Tensor) -> Any:
+        done.append("read")
+        return tolist(tensor)
+
+    monkeypatch.setattr("mame_cnn.cohorts.cohort.wait_for", done.append)
+    monkeypatch.setattr(Tensor, "tolist", read)
+    cohort.train_epoch()
+    assert done == [torch.device("cpu"), "read"]
+
+
 def on_gpu(data: DeviceData, *, streamed: bool) -> DeviceData:
     """Return the data on the GPU, training images only where they are not to be streamed."""
     device = torch.device("cuda", torch.cuda.current_device())

@@ -12,12 +12,15 @@ from pathlib import Path
 import pandas as pd
 import pytest
 import torch
+import torch.distributed as dist
 from safetensors.torch import load_file
 
 from commands.errors import UserError
 from mame_cnn.configuration.config_file import read_config
-from mame_cnn.device import choose_device
-from mame_cnn.distribution.processes import ALONE, Ranks, said_by_the_first
+from mame_cnn.device import DeviceError, choose_device
+from mame_cnn.distribution.cohort import SharedCohort
+from mame_cnn.distribution.processes import ALONE, Ranks, joined, said_by_the_first
+from mame_cnn.runs import final_training
 from mame_cnn.runs.distributed_training import check_alike, check_shareable
 from mame_cnn.train import main
 from tests.mame_cnn.distribution.test_distributed_cohort import SHAPES, alone
@@ -118,6 +121,47 @@ def test_an_end_of_one_is_the_end_of_all_and_keeps_what_there_is(tmp_path: Path,
     assert "Traceback" not in errors
     assert len(pd.read_csv(out / "metrics.csv")) >= 2
     assert second.returncode == (130 if how == "Ctrl-C" else -signal.SIGKILL)
+
+
+@pytest.mark.parametrize("rank", [0, 1])
+def test_a_failed_gpu_ends_its_process_and_the_first_has_time_to_write(
+    rank: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ended = []
+
+    def fail(cohort: SharedCohort) -> None:
+        raise DeviceError("cuda:1 has failed")
+
+    monkeypatch.setattr(SharedCohort, "train_epoch", fail)
+    monkeypatch.setattr(final_training, "begin_to_end", lambda: ended.append(rank))
+    ranks = Ranks(rank=rank, n=2, local_rank=rank)
+    expected = "^cuda:1 has failed$" if rank == 0 else "^process 1 of 2: cuda:1 has failed$"
+    with pytest.raises(DeviceError, match=expected):
+        list(final_training.train_together([make_config()], make_data(), print, ranks=ranks))
+    assert ended == ([0] if rank == 0 else [])
+
+
+def test_nccl_leaves_the_end_of_a_process_to_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    # Its watchdog is told before the processes connect, unless somebody wants it otherwise.
+    begun = []
+    name = "TORCH_NCCL_ASYNC_ERROR_HANDLING"
+
+    def connect(backend: str) -> None:
+        begun.append((backend, os.environ[name]))
+
+    monkeypatch.setattr(dist, "init_process_group", connect)
+    monkeypatch.setattr(dist, "destroy_process_group", lambda: None)
+    monkeypatch.setattr(torch.cuda, "set_device", lambda device: None)
+    monkeypatch.setattr(signal, "signal", lambda number, handler: None)
+    monkeypatch.setenv(name, "")
+    for chosen in (None, "1"):
+        if chosen is None:
+            monkeypatch.delenv(name)
+        else:
+            monkeypatch.setenv(name, chosen)
+        with joined(Ranks(rank=0, n=2, local_rank=0), torch.device("cuda:0")):
+            pass
+    assert begun == [("nccl", "0"), ("nccl", "1")]
 
 
 def test_torchrun_alone_makes_several_processes() -> None:

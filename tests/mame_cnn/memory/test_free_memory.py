@@ -75,3 +75,13 @@ def test_memory_that_was_freed_is_given_back() -> None:
 def resident_bytes() -> int:
     n_pages = int(Path("/proc/self/statm").read_text().split()[1])
     return n_pages * os.sysconf("SC_PAGE_SIZE")
+
+
+def test_a_gpu_that_has_failed_gives_nothing_back_and_hides_no_error(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def fail() -> None:
+        raise torch.AcceleratorError("CUDA error: an illegal memory access was encountered")
+
+    monkeypatch.setattr(torch.cuda, "empty_cache", fail)
+    give_back(torch.device("cuda"))

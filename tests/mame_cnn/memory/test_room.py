@@ -78,8 +78,6 @@ def test_a_failing_allocation_is_a_shortage_that_keeps_nothing_alive(
         "CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`",
         "cuDNN error: CUDNN_STATUS_INTERNAL_ERROR_DEVICE_ALLOCATION_FAILED",
         "cuDNN error: CUDNN_STATUS_INTERNAL_ERROR_HOST_ALLOCATION_FAILED",
-        "GET was unable to find an engine to execute this computation",
-        "FIND was unable to find an engine to execute this computation",
         "CUDA error: out of memory",
     ],
 )
@@ -88,13 +86,34 @@ def test_shortages_that_libraries_of_gpus_tell_are_known(said: str) -> None:
     assert is_shortage(torch.AcceleratorError(said))
 
 
-def test_a_gpu_that_has_failed_ends_the_process() -> None:
+@pytest.mark.parametrize(("n_members", "expected"), [(1, RuntimeError), (2, MemoryError)])
+def test_a_layer_without_an_engine_lacks_memory_only_where_it_is_tight(
+    n_members: int, expected: type[Exception]
+) -> None:
     def step() -> None:
-        raise torch.AcceleratorError("CUDA error: an illegal memory access was encountered\nMore")
+        raise RuntimeError("GET was unable to find an engine to execute this computation")
 
-    expected = "^the GPU has failed: CUDA error: an illegal memory access was encountered$"
-    with pytest.raises(DeviceError, match=expected):
-        within_memory(step, 2, NEED, CPU)
+    with pytest.raises(expected, match="unable to find an engine"):  # 3 or 6 of 10 GiB
+        within_memory(step, n_members, NEED, CPU)
+
+
+@pytest.mark.parametrize("has_failed", [True, False])
+def test_a_gpu_that_has_failed_ends_the_process_and_one_that_has_not_does_not(
+    has_failed: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def step() -> None:
+        raise RuntimeError("cuDNN error: CUDNN_STATUS_EXECUTION_FAILED\nMore")
+
+    def synchronize(device: torch.device) -> None:
+        if has_failed:
+            raise torch.AcceleratorError("CUDA error: an illegal memory access was encountered")
+
+    monkeypatch.setattr(torch.cuda, "synchronize", synchronize)
+    with pytest.raises(DeviceError if has_failed else RuntimeError) as raised:
+        within_memory(step, 2, NEED, torch.device("cuda:1"))
+    if has_failed:
+        expected = "cuda:1 has failed: cuDNN error: CUDNN_STATUS_EXECUTION_FAILED"
+        assert str(raised.value) == expected
 
 
 @pytest.mark.gpu

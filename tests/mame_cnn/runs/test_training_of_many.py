@@ -1,6 +1,6 @@
 """Several final trainings: who trains together, what each leaves, and what goes wrong."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -10,6 +10,7 @@ import torch
 from mame_cnn.cohorts.cohort import Cohort
 from mame_cnn.cohorts.progress import EpochResult
 from mame_cnn.configuration.config import Config
+from mame_cnn.device import DeviceError
 from mame_cnn.inputs.device_data import with_validation
 from mame_cnn.runs import training_of_many
 from mame_cnn.runs.final_training import Failed, FinalTraining, train_to_the_end
@@ -166,28 +167,43 @@ def test_as_many_as_train_fastest_are_asked_for_once_a_shape(
     assert [places for places, _ in shown] == [(0, 1), (2,), (3,)]
 
 
-@pytest.mark.parametrize(
-    ("error", "reason"),
-    [(KeyboardInterrupt(), "Ctrl-C"), (torch.AcceleratorError("a fault"), "the GPU has failed")],
-)
-def test_what_ends_the_process_keeps_best_epochs_and_starts_nothing_new(
-    error: BaseException, reason: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def failing_in_its_third_epoch(error: BaseException) -> Callable[[Cohort], list[EpochResult]]:
     train_epoch, calls = Cohort.train_epoch, []
 
-    def interrupted(cohort: Cohort) -> list[EpochResult]:
+    def failing(cohort: Cohort) -> list[EpochResult]:
         calls.append(cohort)
         if len(calls) == 3:
             raise error
         return train_epoch(cohort)
 
-    monkeypatch.setattr(Cohort, "train_epoch", interrupted)
-    configs = [make_config(seed=1, epochs=9), make_config(seed=2, epochs=9), make_config(width=8)]
-    endings, shown = train(configs)
+    return failing
+
+
+CONFIGS = [make_config(seed=1, epochs=9), make_config(seed=2, epochs=9), make_config(width=8)]
+
+
+def test_ctrl_c_ends_what_trains_and_starts_nothing_new(monkeypatch: pytest.MonkeyPatch) -> None:
+    failing = failing_in_its_third_epoch(KeyboardInterrupt())
+    monkeypatch.setattr(Cohort, "train_epoch", failing)
+    endings, shown = train(CONFIGS)
     assert sorted(endings) == [0, 1]
     assert all(trained(ending).is_interrupted for ending in endings.values())
-    assert all(reason in trained(ending).stopped_because for ending in endings.values())
     assert [epochs for _, epochs in shown] == [(1, 1), (2, 2)]
+
+
+def test_best_epochs_are_kept_before_a_gpu_that_has_failed_ends_the_process(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    failing = failing_in_its_third_epoch(DeviceError("cuda:0 has failed: a fault"))
+    monkeypatch.setattr(Cohort, "train_epoch", failing)
+    endings = train_all(CONFIGS, DATA, cohort=2, on_epoch=lambda *_: None)
+    for place in (0, 1):
+        found, ending = next(endings)
+        assert found == place
+        assert trained(ending).stopped_because == "cuda:0 has failed: a fault"
+        assert trained(ending).is_interrupted
+    with pytest.raises(DeviceError, match="a fault"):
+        next(endings)
 
 
 def test_networks_that_cannot_be_made_for_want_of_memory_are_made_in_halves(

@@ -54,7 +54,7 @@ def test_sizes_for_which_memory_is_short_are_not_taken(monkeypatch: pytest.Monke
 
 
 def test_sizes_that_the_device_cannot_compute_are_told_and_not_taken(
-    monkeypatch: pytest.MonkeyPatch,
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def unable(config: object, size: int, data: object) -> float:
         if size > 2:
@@ -62,23 +62,32 @@ def test_sizes_that_the_device_cannot_compute_are_told_and_not_taken(
         return 1e6 * size
 
     monkeypatch.setattr(cohort_size, "_images_per_s", unable)
-    with pytest.warns(UserWarning, match="^4 networks cannot train together: cuDNN error: .*TED$"):
-        assert fastest_size(make_config(), DATA, most=16) == 2
+    assert fastest_size(make_config(), DATA, most=16) == 2
+    expected = "4 networks cannot train together: cuDNN error: CUDNN_STATUS_NOT_SUPPORTED\n"
+    assert capsys.readouterr().err == expected
 
 
-@pytest.mark.parametrize(
-    ("error", "raised"),
-    [(RuntimeError("no kernel"), RuntimeError), (torch.AcceleratorError("a fault"), DeviceError)],
-)
-def test_what_one_network_raises_is_raised(
-    error: Exception, raised: type[BaseException], monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("failing_size", [1, 2])
+@pytest.mark.parametrize("has_failed", [True, False])
+def test_what_one_network_raises_is_raised_and_a_failed_device_at_any_size(
+    failing_size: int, has_failed: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def failing(config: object, size: int, data: object) -> float:
-        raise error
+        if size == failing_size:
+            raise RuntimeError("no kernel")
+        return 1e6
+
+    def check(device: torch.device, error: Exception) -> None:
+        if has_failed:
+            raise DeviceError("cuda has failed")
 
     monkeypatch.setattr(cohort_size, "_images_per_s", failing)
-    with pytest.raises(raised):
-        fastest_size(make_config(), DATA, most=16)
+    monkeypatch.setattr(cohort_size, "check_device", check)
+    if failing_size == 1 or has_failed:
+        with pytest.raises(DeviceError if has_failed else RuntimeError):
+            fastest_size(make_config(), DATA, most=16)
+    else:
+        assert fastest_size(make_config(), DATA, most=16) == 1
 
 
 @pytest.mark.gpu
