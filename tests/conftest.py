@@ -1,5 +1,5 @@
-"""What holds for every test: nothing asks for the network, a busy machine fails nothing, and
-Ctrl-C is heard."""
+"""What holds for every test: nothing asks for the network, a busy machine fails nothing, Ctrl-C is
+heard, and what needs a GPU is skipped where there is none."""
 
 import os
 import signal
@@ -23,6 +23,15 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 
 settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("untimed")
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Skip what is marked `gpu` on a machine without one."""
+    if item.get_closest_marker("gpu"):
+        import torch  # which takes seconds, and not every test needs
+
+        if not torch.cuda.is_available():
+            pytest.skip("needs a CUDA device")
 
 
 @pytest.fixture(autouse=True)

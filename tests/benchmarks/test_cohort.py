@@ -37,7 +37,6 @@ def test_a_step_with_fixed_places_trains_as_the_project_does() -> None:
 
 
 @pytest.mark.gpu
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 @pytest.mark.parametrize("technique", ["graph", "streams"])
 def test_graphs_of_a_gpu_are_captured_and_repeated(technique: str) -> None:
     device = torch.device("cuda")

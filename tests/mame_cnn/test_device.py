@@ -5,7 +5,7 @@ import torch
 
 from commands.errors import UserError
 from mame_cnn.device import choose_device, make_current, marked, wait_for, wait_until
-from tests.mame_cnn.fake_gpu import FakeGpu, fake_gpu
+from tests.mame_cnn.slow_gpu import SlowGpu, slow_gpu
 
 
 @pytest.fixture
@@ -42,11 +42,11 @@ GPU = torch.device("cuda:1")
 
 
 @pytest.fixture
-def gpu(monkeypatch: pytest.MonkeyPatch) -> FakeGpu:
-    return fake_gpu(monkeypatch, SECONDS)
+def gpu(monkeypatch: pytest.MonkeyPatch) -> SlowGpu:
+    return slow_gpu(monkeypatch, SECONDS)
 
 
-def test_a_gpu_is_waited_for_by_asking_it_ever_more_seldom(gpu: FakeGpu) -> None:
+def test_a_gpu_is_waited_for_by_asking_it_ever_more_seldom(gpu: SlowGpu) -> None:
     wait_for(GPU)
     assert gpu.marked == ["the stream of cuda:1"]
     assert SECONDS <= gpu.monotonic() < 1.01 * SECONDS
@@ -54,14 +54,14 @@ def test_a_gpu_is_waited_for_by_asking_it_ever_more_seldom(gpu: FakeGpu) -> None
     assert len(gpu.sleeps) < 100 * SECONDS  # of microseconds each: far from 1 % of a processor
 
 
-def test_a_wait_has_an_end(gpu: FakeGpu) -> None:
+def test_a_wait_has_an_end(gpu: SlowGpu) -> None:
     with pytest.raises(TimeoutError):
         wait_until(marked(GPU), SECONDS / 2)
     assert SECONDS / 2 < gpu.monotonic() < SECONDS
 
 
 def test_signals_are_heard_while_a_gpu_is_waited_for(
-    gpu: FakeGpu, monkeypatch: pytest.MonkeyPatch
+    gpu: SlowGpu, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(gpu, "sleep", lambda _: signal.raise_signal(signal.SIGINT))
     with pytest.raises(KeyboardInterrupt):

@@ -269,7 +269,6 @@ def test_a_refused_state_changes_nothing() -> None:
 
 
 @pytest.mark.gpu
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 @pytest.mark.parametrize("places", [("cpu", "cuda"), ("cuda", "cpu"), ("cuda", "cuda")])
 def test_a_member_goes_on_on_another_device(places: tuple[str, str]) -> None:
     # Without dropout, of which devices draw differently.

@@ -18,13 +18,13 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from mame_cnn.cohorts import cohort as cohorts
 from mame_cnn.cohorts.cohort import Cohort
 from mame_cnn.cohorts.health import vital_columns
+from mame_cnn.cohorts.newborn import newborn
 from mame_cnn.configuration.config import Config
 from mame_cnn.families.cohort_network import CohortNetwork
-from mame_cnn.families.network import build_network
 from mame_cnn.inputs import batches, device_data, streaming
 from mame_cnn.inputs.device_data import DeviceData, DeviceSplit, with_validation
 from mame_cnn.seeds import generator
-from tests.mame_cnn.factory import make_config
+from tests.mame_cnn.factory import make_config, make_data
 
 GPU = torch.device("cuda:0")
 
@@ -64,13 +64,7 @@ def fake_gpu(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 def _newborn(configs: list[Config], data: DeviceData) -> CohortNetwork:
     """Return a network whose first weights are real, and then fake ones of the GPU."""
     with unset_fake_temporarily():
-        network = build_network(
-            [config.network for config in configs],
-            channels=data.channels,
-            image_size=data.image_size,
-            n_classes=data.n_classes,
-        )
-        network.initialise([generator(config.seed, "weights") for config in configs])
+        network = newborn(configs, make_data(image_size=data.image_size, dtype=torch.float32))
     for module in network.modules():
         for name, weights in module._parameters.items():
             if weights is not None:
@@ -127,7 +121,7 @@ SHAPES: list[dict[str, Any]] = [
     {"batch_norm": "after", "optimizer": "nadam", "class_weights": "balanced"},
     {"batch_norm": "none", "optimizer": "adamax", "activation": "gelu", "head": "max"},
     {"optimizer": "adagrad", "activation": "prelu_per_unit", "pool": "average"},
-    {"optimizer": "adadelta"},
+    {"optimizer": "adadelta", "initial_bias": "frequencies"},
     {"optimizer": "rmsprop"},
     {"optimizer": "adamw", "schedule": "one_cycle"},
     {"family": "vgg", "image_size": 32},

@@ -135,7 +135,6 @@ def on_gpu(data: DeviceData, *, streamed: bool) -> DeviceData:
 
 
 @pytest.mark.gpu
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 @pytest.mark.parametrize("streamed", [False, True], ids=["resident", "streamed"])
 @pytest.mark.parametrize("shape", SHAPES, ids=lambda shape: str(shape["optimizer"]))
 def test_a_gpu_is_never_waited_for_in_the_steps(shape: Shape, streamed: bool) -> None:
@@ -151,7 +150,6 @@ def test_a_gpu_is_never_waited_for_in_the_steps(shape: Shape, streamed: bool) ->
 
 
 @pytest.mark.gpu
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 def test_a_gpu_trains_on_streamed_images_as_on_resident_ones() -> None:
     data = make_data(n_train=200)
     cohorts = [

@@ -136,7 +136,6 @@ def test_a_diverging_trial_leaves_what_it_had_before() -> None:
 
 
 @pytest.mark.gpu
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 def test_a_gpu_is_not_waited_for_until_a_file_is_asked_for() -> None:
     kept = ValProbabilities(LABELS.to("cuda"))
     given = logits(1).to("cuda")

@@ -3,13 +3,13 @@ import torch
 
 from mame_cnn.distribution.pace import LIMIT_S, Pace
 from mame_cnn.distribution.processes import RanksLostError
-from tests.mame_cnn.fake_gpu import fake_gpu
+from tests.mame_cnn.slow_gpu import slow_gpu
 
 GPU = torch.device("cuda:0")
 
 
 def test_the_host_is_two_steps_ahead_of_the_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
-    gpu = fake_gpu(monkeypatch, seconds=1)
+    gpu = slow_gpu(monkeypatch, seconds=1)
     pace = Pace(GPU)
     for _ in range(2):
         pace.step_queued()
@@ -23,7 +23,7 @@ def test_the_host_is_two_steps_ahead_of_the_gpu(monkeypatch: pytest.MonkeyPatch)
 
 @pytest.mark.parametrize("n_steps", [0, 3], ids=["at the end", "in the steps"])
 def test_a_process_that_never_comes_is_lost(monkeypatch: pytest.MonkeyPatch, n_steps: int) -> None:
-    gpu = fake_gpu(monkeypatch, seconds=10 * LIMIT_S)
+    gpu = slow_gpu(monkeypatch, seconds=10 * LIMIT_S)
     pace = Pace(GPU)
 
     def train() -> None:

@@ -117,7 +117,6 @@ def test_a_gpu_that_has_failed_ends_the_process_and_one_that_has_not_does_not(
 
 
 @pytest.mark.gpu
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 def test_a_gpu_that_is_full_is_a_shortage() -> None:
     device = torch.device("cuda")
     _, total = torch.cuda.mem_get_info(device)

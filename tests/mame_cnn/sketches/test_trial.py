@@ -92,7 +92,6 @@ def test_a_confusion_matrix_of_very_many_classes_is_not_drawn() -> None:
 
 
 @pytest.mark.gpu
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 def test_images_on_a_gpu_are_shown_too() -> None:
     digits = load_dataset("digits", 8)
     data = to_device(digits, torch.device("cuda"))

@@ -91,7 +91,6 @@ def test_what_one_network_raises_is_raised_and_a_failed_device_at_any_size(
 
 
 @pytest.mark.gpu
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 def test_a_gpu_tells_how_many_train_fastest() -> None:
     data = to_device(load_dataset("digits"), torch.device("cuda"), precision=torch.bfloat16)
     assert fastest_size(make_config(image_size=32), data, most=4) in (1, 2, 4)

@@ -167,7 +167,6 @@ def test_data_on_the_device_are_standardised_by_the_training_images() -> None:
 
 
 @pytest.mark.gpu
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 @pytest.mark.parametrize("precision", [torch.float32, torch.bfloat16])
 def test_a_gpu_trains_the_same_network_as_a_cpu(precision: torch.dtype) -> None:
     dataset = load_dataset("digits")

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 
-class FakeGpu:
+class SlowGpu:
     """Does all that it was given `seconds` after it was given it."""
 
     def __init__(self, seconds: float) -> None:
@@ -20,9 +20,9 @@ class FakeGpu:
         self.sleeps.append(seconds)
 
 
-def fake_gpu(monkeypatch: pytest.MonkeyPatch, seconds: float) -> FakeGpu:
-    """Have torch's events and the clock of waits be those of a fake GPU."""
-    gpu = FakeGpu(seconds)
+def slow_gpu(monkeypatch: pytest.MonkeyPatch, seconds: float) -> SlowGpu:
+    """Have torch's events and the clock of waits be those of such a GPU."""
+    gpu = SlowGpu(seconds)
 
     class Event:
         def record(self, stream: object) -> None:
