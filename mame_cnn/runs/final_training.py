@@ -41,7 +41,7 @@ class FinalTraining:
     """Whether validation images were kept apart: else what was measured on them says nothing."""
     stopped_because: str
     is_interrupted: bool
-    """Whether Ctrl-C ended it, the end of another process, or its GPU's failure."""
+    """Whether Ctrl-C ended it, the end of another process, or the failure of its GPU."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ class Failed:
 
     reason: str
     is_interrupted: bool = False
-    """Whether Ctrl-C ended it, the end of another process, or the failure of its GPU."""
+    """As of `FinalTraining`."""
 
 
 Ending = FinalTraining | Failed
